@@ -328,7 +328,9 @@ def _encoder_for(graph: Graph, trained: TrainedRun) -> RawEncoder | None:
     encoder, steps = trained.encoder, trained.still_steps
     if encoder is None or next(encoder_problems(graph, encoder), ""):
         return None
-    return encoder if steps is None or steps == encoder.steps else None
+    if steps is None or not encoder.still or steps == encoder.steps:
+        return encoder
+    return encoder.shown_for(steps)
 
 
 def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:

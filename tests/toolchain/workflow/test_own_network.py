@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from tests.data_files import write_houses
-from toolchain.errors import ExperimentError, FrontendError, MissingFileError, ToolchainError, UsageError
+from tests.data_files import write_houses, write_images
+from toolchain.errors import (
+    ExperimentError,
+    FrontendError,
+    MissingFileError,
+    ToolchainError,
+    TrainingError,
+    UsageError,
+)
 from toolchain.ir import Graph, Stage
 from toolchain.ir.store import graph_document
 from toolchain.models import FeedForward, Network
@@ -119,6 +126,16 @@ class Means(InLoop):
 class Shares(InLoop):
     def forward(self, x):
         return super().forward(x).sum(0).softmax(-1)
+
+
+class Still(InLoop):
+    def forward(self, x):
+        return super().forward(torch.stack([x.flatten(1)] * 3, 1)).sum(0)
+
+
+def pictures(shape, classes):
+    maps = nn.Conv2d(shape[0], 4, 3, padding=1, bias=False)
+    return nn.Sequential(maps, Spiking(), nn.Flatten(), nn.Linear(4 * shape[1] * shape[2], classes))
 
 
 def leaves():
@@ -270,6 +287,37 @@ def test_a_result_without_gradient_is_refused_before_the_training(code: Path) ->
     experiment = parse_experiment(_document(code, "Detached"))
     with pytest.raises(FrontendError, match="has no gradient.*leave `no_grad`, `detach`"):
         untrained_network(experiment, load_data(experiment))
+
+
+def test_a_batch_that_the_module_cannot_take_is_named(code: Path, tmp_path: Path) -> None:
+    document = _document(code, "Still", flat=False)
+    document["data"] = {"name": "digits", "train_samples": 41, "test_samples": 20}
+    document["encoding"] = {"name": "direct", "steps": 5}
+    document["training"]["batch_size"] = 40
+    with pytest.raises(TrainingError, match="fails on a batch of 1 samples: Expected more than 1 value"):
+        train(parse_experiment(document), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "steps"),
+    [("Still", "direct", 3), ("pictures", "direct", 4), ("pictures", "rate", 5)],
+)
+def test_new_samples_are_shown_for_the_steps_of_the_network(
+    name: str, encoding: str, steps: int, code: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    document = _document(code, name, flat=False)
+    document["data"] = {"name": "images", "path": str(write_images(tmp_path / "photos")), "size": [6, 5]}
+    document["encoding"] = {"name": encoding, "steps": 5}
+    document["training"]["epochs"] = 1
+    train(parse_experiment(document), tmp_path / "run")
+    build = compile_run(tmp_path / "run", target="emulator")
+    assert build.encoder is not None
+    assert build.stimulus is not None
+    assert build.encoder.steps == build.stimulus.steps == steps
+    said = predict_build(build, tmp_path / "photos").scores["output"]
+    for scores in predict_build(build).scores["output"]:
+        assert (said == scores).all(axis=1).any()
 
 
 def _houses(code: Path, name: str, table: Path) -> dict[str, Any]:

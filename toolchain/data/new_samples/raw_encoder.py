@@ -106,6 +106,17 @@ class RawEncoder(FileDocument):
         return self._encoder.steps
 
     @property
+    def still(self) -> bool:
+        """Whether a sample is one picture or row, which is shown at every step."""
+        return self._encoder.still
+
+    def shown_for(self, steps: int) -> "RawEncoder":
+        """Return an encoder that shows what is still for so many steps."""
+        # A copy would hold what was derived of the former steps.
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return RawEncoder(**fields | {"encoding": self.encoding.model_copy(update={"steps": steps})})
+
+    @property
     def features(self) -> tuple[int, ...]:
         """Shape of a step as it enters."""
         return (self._encoder.channels,) if self.flat else self._encoder.features

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import FrontendError
+from toolchain.errors import FrontendError, TrainingError
 from toolchain.frontends.modules.kinds import neurons_of, reset_containers
 from toolchain.frontends.modules.layouts import Layout
 from toolchain.frontends.modules.ledger import Untyped
@@ -40,7 +40,14 @@ class OwnForward:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the scores of a batch `[batch, time, ...]`, or of pictures `[batch, ...]`."""
-        result = first_result(self.module, x, self.layout)
+        try:
+            result = first_result(self.module, x, self.layout)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Such as a batch-norm, which takes no statistics of one sample.
+            raise TrainingError(
+                f"the module fails on a batch of {len(x)} samples: {error}",
+                "choose a batch_size that leaves no smaller batch at the end, or mend its forward",
+            ) from error
         if self.time is None:
             return result
         match self.decode:
