@@ -10,6 +10,7 @@ import torch
 from toolchain.data.codes.graded import input_code_of
 from toolchain.data.codes.input_encoder import gathered
 from toolchain.errors import ExperimentError, FrontendError
+from toolchain.frontends import from_torch
 from toolchain.models import (
     FeedForward,
     HrsnnShape,
@@ -94,7 +95,7 @@ def _convolutional(
     generator = torch.Generator().manual_seed(experiment.seed)
     try:
         if isinstance(model, VggModel):
-            return build_vgg(_vgg(model, common), generator)
+            return _compilable(build_vgg(_vgg(model, common), generator))
         shape = PreResNetShape(
             widths=model.widths,
             blocks=model.blocks,
@@ -102,10 +103,16 @@ def _convolutional(
             spiking_shortcut=model.spiking_shortcut,
             **common,
         )
-        return build_preresnet(shape, generator)
+        return _compilable(build_preresnet(shape, generator))
     except FrontendError as error:
         key = "model.layers" if isinstance(model, VggModel) else "model.widths"
         raise ExperimentError(key, str(error)) from None
+
+
+def _compilable(network: FeedForward) -> FeedForward:
+    """Return a network that has a graph; what has none is said before the training, not after it."""
+    from_torch(network)
+    return network
 
 
 def _neurons(model: ConvolutionalModel, slope: float) -> NeuronShape:

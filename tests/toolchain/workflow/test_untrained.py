@@ -78,3 +78,11 @@ def test_a_network_that_the_picture_is_too_small_for_is_named(model: dict[str, A
     with pytest.raises(ExperimentError) as caught:
         _untrained(model)
     assert caught.value.key == key
+
+
+def test_a_pooling_of_brightness_is_refused_before_the_training() -> None:
+    model = {"name": "vgg", "layers": ["pool", 2]}
+    with pytest.raises(ExperimentError, match="max-pooling 'pool0' reads values, not spikes") as caught:
+        _untrained(model)
+    assert caught.value.key == "model.layers"
+    assert isinstance(_untrained(model, encoding={"name": "rate", "steps": 2}), FeedForward)
