@@ -172,11 +172,12 @@ def _store_as_synapses(network: Network) -> None:
         synapses = MaskedSynapses(linear.weight.detach())
         synapses.weight.requires_grad_(linear.weight.requires_grad)
         network.synapses[arrow.name] = synapses
-        if linear.bias is not None:
+        bias = dict(linear.named_parameters()).get("bias")
+        if bias is not None:
             layer = network.layer(arrow.target)
             with torch.no_grad():
-                layer.bias += linear.bias
-            layer.bias.requires_grad_(layer.bias.requires_grad or linear.bias.requires_grad)
+                layer.bias.add_(bias)
+            layer.bias.requires_grad_(layer.bias.requires_grad or bias.requires_grad)
 
 
 def code_of(model: object) -> str | None:

@@ -113,8 +113,15 @@ class RawEncoder(FileDocument):
     def shown_for(self, steps: int) -> "RawEncoder":
         """Return an encoder that shows what is still for so many steps."""
         # A copy would hold what was derived of the former steps.
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return RawEncoder(**fields | {"encoding": self.encoding.model_copy(update={"steps": steps})})
+        return RawEncoder(
+            form=self.form,
+            reading=self.reading,
+            encoding=self.encoding.model_copy(update={"steps": steps}),
+            classes=self.classes,
+            flat=self.flat,
+            spikes=self.spikes,
+            seed=self.seed,
+        )
 
     @property
     def features(self) -> tuple[int, ...]:
