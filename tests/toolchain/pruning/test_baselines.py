@@ -129,7 +129,7 @@ def test_activity_prunes_neurons_that_have_no_synapses_among_them() -> None:
         network,
         "hidden",
         ActivityOptions(20, 0, 2),
-        lambda each: np.arange(0.0, 60)[-each.layer("hidden").size :],
+        lambda each: np.arange(60, dtype=np.float64)[-each.layer("hidden").size :],
         lambda _: None,
     )
     assert len(indices) == small.layer("hidden").size == 20

@@ -74,8 +74,8 @@ def test_real_labels_of_an_example_say_it_too_and_the_network_stays() -> None:
     values = images(network, 6).float()
     with torch.inference_mode():
         scores = network(values).scores.numpy()
-    real = compile_module(network, Stimulus(values, np.zeros(scores.shape)))
-    classes = compile_module(network, Stimulus(values, np.zeros(len(scores), np.int64)))
+    real = compile_module(network, Stimulus({"input": values.numpy()}, np.zeros(scores.shape)))
+    classes = compile_module(network, Stimulus({"input": values.numpy()}, np.zeros(len(scores), np.int64)))
     said = [predict_build(each, stage=Stage.FLOAT).scores["output"] for each in (real, classes)]
     assert said[0] == pytest.approx(scores, rel=1e-4, abs=1e-6)
     assert said[1] == pytest.approx(scores * network.steps, rel=1e-4, abs=1e-6)
