@@ -223,7 +223,9 @@ def check_claim(folder: Path, experiment: Experiment) -> None:
     check_replaceable(folder, EXPERIMENT, "a run folder")
     path = folder / EXPERIMENT
     if path.is_file() and read_experiment(path) != experiment:
-        raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
+        raise UsageError(
+            f"'{folder}' holds a run of another experiment", "choose another place, or delete it"
+        )
 
 
 def claim(folder: Path, experiment: Experiment) -> None:

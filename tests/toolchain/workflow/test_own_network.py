@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.errors import ExperimentError, MissingFileError, ToolchainError
+from toolchain.errors import ExperimentError, MissingFileError, ToolchainError, UsageError
 from toolchain.ir import Graph
 from toolchain.ir.store import graph_document
 from toolchain.models import FeedForward, Network
@@ -125,6 +125,20 @@ def test_a_training_that_was_interrupted_goes_on_with_the_same_numbers(code: Pat
     assert document == other
     for name, array in arrays.items():
         assert np.array_equal(array, others[name])
+
+
+def test_a_module_that_takes_rows_is_told_how_pictures_become_rows(code: Path, tmp_path: Path) -> None:
+    document = _document(code, "InLoop", flat=False)
+    document["data"]["name"] = "digits"
+    document["encoding"]["name"] = "rate"
+    with pytest.raises(ToolchainError, match="does not run on the example") as caught:
+        train(parse_experiment(document), tmp_path / "run")
+    assert "a step is [1, 8, 8]; with `flat = true` below [model]" in caught.value.__notes__[0]
+    with pytest.raises(ToolchainError) as flat:
+        train(parse_experiment(_document(code, "InLoop", time_first=True)), tmp_path / "flat")
+    assert "`flat" not in "".join(getattr(flat.value, "__notes__", ()))
+    with pytest.raises(UsageError, match="another experiment; choose another place, or delete it"):
+        train(parse_experiment(_document(code, "TimeFirst")), tmp_path / "run")
 
 
 def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
