@@ -29,7 +29,7 @@ from toolchain.workflow.train import train
 TASKS = Path(__file__).parent / "tasks"
 RESULTS = Path(__file__).parent / "tasks_study.jsonl"
 SEEDS, ON_LAVA = 5, 8
-CHIP, MOST_CHIPS = "loihi2", 64
+CHIP, MOST_CHIPS = "loihi1", 128
 NAMES = {
     "nmnist_conv": "N-MNIST, convolutional, SCA",
     "nmnist_recurrent": "N-MNIST, recurrent, LNP",
