@@ -32,7 +32,7 @@ def answer_processors(checked: "Sequence[Firmware]", *, as_json: bool, chosen: b
 def _print_processors(fits: "Sequence[ProcessorFit]") -> None:
     print_table(
         "processors",
-        ("name", "processor", "flash", "of it", "RAM", "of it", "a step, estimated", "verdict"),
+        ("name", "processor", "flash, bytes", "of it", "RAM, bytes", "of it", "a step, estimated", "verdict"),
         [
             (
                 fit.processor,

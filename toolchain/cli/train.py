@@ -7,7 +7,7 @@ from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
-    from toolchain.training import LearntTimeConstants
+    from toolchain.training import EpochRecord, LearntTimeConstants
     from toolchain.workflow.run_folder import TrainedRun
 
 
@@ -53,12 +53,12 @@ def _print(trained: "TrainedRun") -> None:
     if trained.origin is not None:
         out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
-    reached = (
-        f"training RMSE {last.loss**0.5:.4g} standard deviations"
-        if last.accuracy is None
-        else f"training accuracy {last.accuracy:.2f} %"
-    )
-    out.print(f"trained {count}, loss {last.loss:.4f}, {reached}")
+    if history.unpruned:
+        out.print(f"the unpruned network, to compare: {_reached(history.unpruned[-1])}")
+    if history.channels:
+        living = ", ".join(map(str, history.channels[-1].living))
+        out.print(f"channels that are left, by layer: {living}", soft_wrap=True)
+    out.print(f"trained {count}, {_reached(last)}")
     for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
         if errors is not None:
             print_table(f"errors on the {name} samples", *errors.rows())
@@ -68,6 +68,13 @@ def _print(trained: "TrainedRun") -> None:
             out.print(f"{name} accuracy {right:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
+
+
+def _reached(last: "EpochRecord") -> str:
+    """Return in words how far an epoch has come on the samples it learnt."""
+    if last.accuracy is None:
+        return f"loss {last.loss:.4f}, training RMSE {last.loss**0.5:.4g} standard deviations"
+    return f"loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %"
 
 
 def _measured(trained: "TrainedRun") -> dict[str, Any]:

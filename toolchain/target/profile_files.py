@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import Field, ValidationError
 
-from toolchain.errors import ProfileError
+from toolchain.errors import MissingFileError, ProfileError
 from toolchain.files.documents import Document, explain
 from toolchain.files.toml import read_toml
 from toolchain.intake import path_of
@@ -79,7 +79,7 @@ def read_profile(
         document = tomllib.loads(folder.joinpath(f"{name}.toml").read_text("utf-8"))
     else:
         path = path_of(source, "profile")
-        name, document = str(path), _read(path, guide)
+        name, document = str(path), _read(path, guide, built_in)
     try:
         # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
         return form.model_validate_json(json.dumps(_spelled_out(document), default=str))
@@ -111,7 +111,9 @@ def _spelled_out(document: dict[str, Any]) -> dict[str, Any]:
     return spelled(document)
 
 
-def _read(path: Path, guide: str) -> dict[str, Any]:
+def _read(path: Path, guide: str, built_in: Collection[str]) -> dict[str, Any]:
+    if not path.exists():
+        raise MissingFileError("chip profile", path, f"give a file, or one of ours: {', '.join(built_in)}")
     try:
         return read_toml(path, "chip profile")
     except ValueError as error:

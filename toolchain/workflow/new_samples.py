@@ -45,6 +45,12 @@ def open_samples(build: Build, path: PathText, *, encoded: bool | None = None) -
     is_npz = place.suffix.lower() == ".npz" and not place.is_dir()
     if encoder is None or encoded or (is_npz and encoder.changes_nothing):
         if encoder is None and (not is_npz or encoded is False):
+            if (form := build.facts.outputs) is not None and form.forecast is not None:
+                raise UsageError(
+                    f"'{place}' cannot be predicted: the build forecasts a series, and takes "
+                    "windows of it that are encoded already",
+                    "give what enters the network as an .npz, of the form of stimulus.npz in its folder",
+                )
             raise UsageError(
                 f"'{place}' would have to be encoded as the samples of the training, which this build does "
                 "not know: it was made of a network without its data, or by an earlier version",

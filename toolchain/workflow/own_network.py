@@ -113,11 +113,19 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
             _check_real_outputs(record)
         learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
     except ToolchainError as error:
-        error.add_note(f"in the module of '{model.module}'")
+        error.add_note(_place(model, encoded.encoder.features))
         raise
     if learner.scores != len(classes):
         raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
     return OwnNetwork(module, learner, example, classes, sha256(_file_of(model)[0].read_bytes()).hexdigest())
+
+
+def _place(model: OwnModel, shape: tuple[int, ...]) -> str:
+    """Return whose module was refused, and how else samples can enter it, if they can."""
+    whose = f"in the module of '{model.module}'"
+    if model.flat or len(shape) == 1:
+        return whose
+    return f"{whose}: a step is {list(shape)}; with `flat = true` below [model] its channels stand in one row"
 
 
 def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> None:

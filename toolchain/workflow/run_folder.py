@@ -247,7 +247,9 @@ def check_claim(folder: Path, experiment: Experiment, code: str | None = None) -
     check_replaceable(folder, EXPERIMENT, "a run folder")
     path = folder / EXPERIMENT
     if path.is_file() and read_experiment(path) != experiment:
-        raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
+        raise UsageError(
+            f"'{folder}' holds a run of another experiment", "choose another place, or delete it"
+        )
     began = folder / _CODE
     if code is not None and began.is_file() and read_document(began, CodeDocument).sha256 != code:
         raise UsageError(

@@ -18,7 +18,7 @@ from tests.graphs import fixed_lif
 from tests.targets.c.counting import count_instructions
 from tests.targets.c.emulated import CORTEX_M4, require
 from toolchain import ir
-from toolchain.errors import ProfileError
+from toolchain.errors import MissingFileError, ProfileError
 from toolchain.execution import reference
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
@@ -84,6 +84,10 @@ def test_a_file_names_a_core_and_never_a_command(tmp_path: Path) -> None:
     text = Path("targets/c/profiles/rp2040.toml").read_text()
     (tmp_path / "own.toml").write_text(text.replace("2_097_152", "16_777_216"))
     assert load_processor(tmp_path / "own.toml").flash.value == 2**24
+    with pytest.raises(
+        MissingFileError, match="'stm32f4' does not exist; give a file, or one of ours: stm32"
+    ):
+        load_processor("stm32f4")
     (tmp_path / "bad.toml").write_text(text.replace('value = "cortex-m0plus"', 'value = "touch /tmp/x"'))
     with pytest.raises(ProfileError, match=r"core\.value.*cortex-m4"):
         load_processor(tmp_path / "bad.toml")

@@ -212,6 +212,20 @@ def test_a_training_that_was_interrupted_goes_on_with_the_same_numbers(code: Pat
         assert np.array_equal(array, others[name])
 
 
+def test_a_module_that_takes_rows_is_told_how_pictures_become_rows(code: Path, tmp_path: Path) -> None:
+    document = _document(code, "InLoop", flat=False)
+    document["data"]["name"] = "digits"
+    document["encoding"]["name"] = "rate"
+    with pytest.raises(ToolchainError, match="does not run on the example") as caught:
+        train(parse_experiment(document), tmp_path / "run")
+    assert "a step is [1, 8, 8]; with `flat = true` below [model]" in caught.value.__notes__[0]
+    with pytest.raises(ToolchainError) as flat:
+        train(parse_experiment(_document(code, "InLoop", time_first=True)), tmp_path / "flat")
+    assert "`flat" not in "".join(getattr(flat.value, "__notes__", ()))
+    with pytest.raises(UsageError, match="another experiment; choose another place, or delete it"):
+        train(parse_experiment(_document(code, "TimeFirst")), tmp_path / "run")
+
+
 def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
     experiment = parse_experiment(_document(code, "sequential"))
     network = untrained_network(experiment, load_data(experiment))

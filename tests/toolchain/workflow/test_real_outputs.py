@@ -104,6 +104,14 @@ def test_the_first_value_of_a_continuation_is_the_prediction_itself(
     assert continued.form.scale.in_units(continued.fixed[0, 0]) == pytest.approx(values, abs=1e-9)
 
 
+def test_new_files_are_refused_for_a_series_and_what_it_takes_is_said(
+    forecast: Build, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_text("x\n1\n2\n")
+    with pytest.raises(UsageError, match="the build forecasts a series.*give what enters the network as an"):
+        predict_build(forecast, tmp_path / "new.csv")
+
+
 def test_the_figures_are_what_their_schema_says_and_come_back(judged: Judgement) -> None:
     document = judged.document()
     assert document.outputs is not None

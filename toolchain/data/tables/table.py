@@ -244,11 +244,12 @@ def _check_row(
     for name, place in gaps.items():
         cell = row[place] if place < len(row) else None
         if asked == "refuse" or not is_missing(cell or ""):
-            unclear = is_ambiguous(cell or "")
+            unclear, gap = is_ambiguous(cell or ""), is_missing(cell or "")
             raise SeriesError(
                 path,
                 f"row {number}, column '{name}': expected a number, got {cell and cell[:_SHOWN]!r}"
-                + (", which may have decimals or thousands: say `decimal`" if unclear else ""),
+                + (", which may have decimals or thousands: say `decimal`" if unclear else "")
+                + ('; leave such rows out with `gaps = "drop"`, or interpolate them' if gap else ""),
             )
 
 

@@ -83,7 +83,7 @@ class NeuronKind:
         refusal: Says why a module cannot be compiled; empty if it can.
         recurrent: Returns the weights from the neurons to themselves, if the module has some.
         weights: Returns the weights in front of the neurons, if the module has some.
-        within_call: Whether what neurons send to themselves is forgotten when a call ends.
+        within_call: Whether a call forgets the state of neurons, or what they sent to themselves, at its end.
     """
 
     call: Callable[[Untyped, tuple[Untyped, ...], Mapping[str, Untyped], Untyped], NeuronCall]

@@ -60,7 +60,7 @@ def _dynamics_of_maps(module: Spiking, shape: Shape) -> Dynamics:
 
 
 KINDS: Final[Mapping[str, NeuronKind]] = {
-    "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal),
+    "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal, within_call=True),
     "toolchain.models.spiking.Spiking": NeuronKind(_call_of_step, _dynamics_of_maps, Spiking.begin),
 }
 REFUSED: Final[Mapping[str, str]] = {}

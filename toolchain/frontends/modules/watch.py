@@ -151,7 +151,7 @@ class RunWatch:
         if kind.within_call and self.calls[path]:
             raise FrontendError(
                 f"'{path}' is a {type(module).__name__} that is called again and again, and forgets at each "
-                "call what it sent to itself",
+                "call what came before",
                 "call it once, with all steps",
             )
         current = self.labels_or_constants(call.current)

@@ -48,7 +48,9 @@ def test_a_column_of_words_is_read_if_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_gap_is_refused_by_row_and_column(tmp_path: Path) -> None:
-    with pytest.raises(SeriesError, match="row 3, column 'speed': expected a number, got ''"):
+    with pytest.raises(
+        SeriesError, match="row 3, column 'speed': expected a number, got ''; leave such rows"
+    ):
         read_table(_write(tmp_path / "a.csv", _GAPS))
 
 

@@ -13,6 +13,7 @@ from tests.toolchain.frontends.modules.test_network import Net, deep, proved, sp
 from toolchain.arrays import Array
 from toolchain.errors import FrontendError
 from toolchain.frontends.modules import recorded
+from toolchain.models import CubaLif
 
 
 class TimeFirst(nn.Module):
@@ -67,3 +68,16 @@ def test_an_assignment_where_the_data_say_so_is_refused_by_its_line() -> None:
 
     with pytest.raises(FrontendError, match="an assignment at places that depend on the data"):
         recorded(Net(cut), {"x": spikes()})
+
+
+def test_neurons_that_forget_between_calls_are_refused_in_a_loop() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = CubaLif(4, dv=0.25)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([self.one(x[:, t : t + 1]) for t in range(x.shape[1])], 1)
+
+    with pytest.raises(FrontendError, match="'one' is a CubaLif .* forgets at each call what came before"):
+        recorded(Loop(), {"x": spikes(3, 9, 4)})

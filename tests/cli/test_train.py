@@ -1,0 +1,38 @@
+"""What `pumice train` says of pruning."""
+
+from pathlib import Path
+
+import pytest
+
+from toolchain.cli.main import main
+from toolchain.workflow.run_folder import TrainedRun
+
+_TOML = """
+[data]
+name = "digits"
+train_samples = 60
+test_samples = 20
+[encoding]
+steps = 2
+[model]
+name = "vgg"
+layers = [4, "pool", 4, "pool"]
+[pruning]
+method = "sca"
+sparsity = 0.5
+[training]
+epochs = 2
+"""
+
+
+def test_what_pruning_left_and_the_unpruned_network_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.toml").write_text(_TOML)
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    history = TrainedRun.load(tmp_path / "run").history
+    before, living = history.unpruned[-1], history.channels[-1].living
+    assert sum(living) < 8
+    assert f"channels that are left, by layer: {living[0]}, {living[1]} " in printed
+    assert f"unpruned network, to compare: loss {before.loss:.4f}, training accuracy" in printed
