@@ -40,6 +40,7 @@ _INTERNAL = {
     "NodeForm": "becomes a form per operation",
     "EnumForm": "becomes a form per enumeration",
     "NeuroBench": "becomes ChipMetrics",
+    "CodeDocument": "which code began a training, which only the same command reads",
     "TrainingNote": "the state of an unfinished training, which only the same command reads",
     **dict.fromkeys(
         (
