@@ -54,9 +54,10 @@ def _dynamics(module: Untyped, shape: Shape) -> Dynamics:
     leak = getattr(p, "v_leak", 0.0)
     facts: dict[str, Untyped] = {"leak": leak, "start": leak}
     if hasattr(p, "tau_syn_inv"):
-        facts["du"] = dt * as_array(p.tau_syn_inv)
+        # As Norse multiplies them: what is of single precision is rounded to it.
+        facts["du"] = as_array(dt * p.tau_syn_inv)
     if hasattr(p, "tau_mem_inv"):
-        facts["dv"] = facts["gain"] = dt * as_array(p.tau_mem_inv)
+        facts["dv"] = facts["gain"] = as_array(dt * p.tau_mem_inv)
     if hasattr(p, "v_th"):
         method = getattr(getattr(p, "reset_method", None), "__name__", "reset_value")
         facts |= {
