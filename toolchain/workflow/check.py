@@ -1,11 +1,9 @@
 """Whether a build fits a chip, and what it would cost there."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, ClassVar, Final, final
-
-from pydantic import ConfigDict, create_model
+from typing import ClassVar, Final, final
 
 from toolchain.errors import DoesNotFitError, TraceError
 from toolchain.execution.activity import Activity, count_events
@@ -23,6 +21,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_chip, load_target
 from toolchain.workflow.build_folder import Build, check_is_build
+from toolchain.workflow.fit_document import FitHeader, fit_document
 
 _WORD_BITS: Final = 64
 
@@ -38,37 +37,29 @@ class ChipMetrics(NeuroBench):
     footprint_target_bits: Count
 
 
-class _ResourcesHeader(FileDocument):
+class _ResourcesHeader(FitHeader):
     FORMAT: ClassVar[str] = "pumice-resources"
     VERSION: ClassVar[int] = 1
     WHAT: ClassVar[str] = "resources of a pumice build"
     WRITTEN_BY: ClassVar[str] = "pumice compile"
 
-    # What a dataclass holds is checked too, so that no NaN gets into the file.
-    model_config = ConfigDict(revalidate_instances="always")
-
     format: str = FORMAT
     version: int = VERSION
-    fits: bool
-    binding: str
-    utilization: float
     neurobench: ChipMetrics
 
 
-_FIT_FIELDS: Final[dict[str, Any]] = {each.name: (each.type, ...) for each in fields(Fit)}
-ResourcesDocument: Final = create_model(
+ResourcesDocument: Final = fit_document(
     "ResourcesDocument",
-    __base__=_ResourcesHeader,
-    __doc__=f"""A build on a chip: cores, traffic, time and energy.
+    _ResourcesHeader,
+    Fit,
+    """A build on a chip: cores, traffic, time and energy.
 
     Attributes:
         fits: Whether there are enough chips.
         binding: The limit that is used most on the fullest core.
         utilization: Share of that limit that is used.
         neurobench: Metrics of NeuroBench.
-        {(Fit.__doc__ or "").partition("Attributes:")[2].strip()}
     """,
-    **_FIT_FIELDS,
 )
 """What `resources.json` holds: the fields of a `Fit` beside those of the header."""
 

@@ -1,10 +1,8 @@
 """Whether a build fits a processor, and what a step would take there."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, final
-
-from pydantic import ConfigDict, create_model
+from typing import ClassVar, Final, final
 
 from toolchain.errors import DoesNotFitError
 from toolchain.execution.stimulus import Stimulus
@@ -17,37 +15,30 @@ from toolchain.target.processor_fit import ProcessorFit
 from toolchain.target.registry import load_writer
 from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.check import observed_activity
+from toolchain.workflow.fit_document import FitHeader, fit_document
 
 
-class _FirmwareHeader(FileDocument):
+class _FirmwareHeader(FitHeader):
     FORMAT: ClassVar[str] = "pumice-firmware"
     VERSION: ClassVar[int] = 1
     WHAT: ClassVar[str] = "a pumice build on a processor"
     WRITTEN_BY: ClassVar[str] = "pumice check"
 
-    # What a dataclass holds is checked too, so that no NaN gets into the file.
-    model_config = ConfigDict(revalidate_instances="always")
-
     format: str = FORMAT
     version: int = VERSION
-    fits: bool
-    binding: str
-    utilization: float
 
 
-_FIT_FIELDS: Final[dict[str, Any]] = {each.name: (each.type, ...) for each in fields(ProcessorFit)}
-FirmwareDocument: Final = create_model(
+FirmwareDocument: Final = fit_document(
     "FirmwareDocument",
-    __base__=_FirmwareHeader,
-    __doc__=f"""A build on a processor: flash, RAM, and an estimate of a step.
+    _FirmwareHeader,
+    ProcessorFit,
+    """A build on a processor: flash, RAM, and an estimate of a step.
 
     Attributes:
         fits: Whether flash and RAM hold the network.
         binding: The limit that is used most.
         utilization: Share of that limit that is used.
-        {(ProcessorFit.__doc__ or "").partition("Attributes:")[2].strip()}
     """,
-    **_FIT_FIELDS,
 )
 """What `pumice check` says of a processor for machines: the fields of a `ProcessorFit`, and a header."""
 

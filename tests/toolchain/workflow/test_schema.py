@@ -36,6 +36,7 @@ _INTERNAL = {
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "_FirmwareHeader": "becomes FirmwareDocument",
+    "FitHeader": "what the documents of all fits have",
     "InputDocument": "what networks and feed-forward networks have",
     "NodeForm": "becomes a form per operation",
     "EnumForm": "becomes a form per enumeration",
