@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from toolchain.data.codes.options import CodeOptions, IntensityCode
 from toolchain.data.pictures.digits import CLASSES, DIGITS
 from toolchain.data.sets.options import DataOptions, DigitsData
-from toolchain.errors import ArgumentError, ExperimentError
+from toolchain.errors import ArgumentError, ExperimentError, PruningError
 from toolchain.files.documents import Document, later, read_document
 from toolchain.files.toml import read_toml
 from toolchain.intake import PathText, path_of
@@ -131,6 +131,11 @@ def _plain(value: object) -> object:
 def _check_together(experiment: Experiment) -> None:
     """Raise for values that are accepted alone, but not with one another or with the data."""
     pruning, model = experiment.pruning, experiment.model
+    if isinstance(pruning, ChannelSelection):
+        try:
+            pruning.options(experiment.seed)
+        except PruningError as error:
+            raise ExperimentError("pruning.sparsity", str(error)) from None
     match model:
         case RecurrentModel():
             _check_recurrent(experiment, model)

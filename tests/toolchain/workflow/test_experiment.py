@@ -108,6 +108,12 @@ def test_pruning_can_be_left_out() -> None:
         ({"model": {"module": ""}}, "model.module", "at least 1"),
         ({"model": {"name": "vgg"}, "pruning": {"method": "lnp"}}, "pruning.method", "pruned by 'sca'"),
         ({"pruning": {"method": "sca"}}, "pruning.method", "convolutions, of which 'hrsnn' has none"),
+        ({"model": {"name": "vgg"}, "pruning": {"sparsity": 1.0}}, "pruning.sparsity", "sparsity < 1"),
+        (
+            {"model": {"name": "vgg"}, "pruning": {"sparsity": 0.9, "regrowth": 0.2}},
+            "pruning.sparsity",
+            "their sum at most 1, got 0.9 and 0.2",
+        ),
         ({"pruning": {"method": "sac"}}, "pruning.method", "got 'sac'; did you mean 'sca'"),
         ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'lnp': it belongs to sca"),
         ({"quantization": {"weight_bits": 16}}, "quantization.weight_bits", "at most 15"),
