@@ -56,7 +56,7 @@ class Prediction(Summarised):
 
     Raises:
         ArgumentError: Scores are no finite numbers `[samples, classes]` of at least one sample and class, or
-            not of as many samples as there are labels and other scores.
+            not of as many samples as there are labels and other scores, or of other classes than names.
     """
 
     scores: dict[str, Floats]
@@ -78,6 +78,11 @@ class Prediction(Summarised):
             scores[output] = samples_of(values, name, (samples, "classes")).astype(np.float64, copy=False)
             samples = len(scores[output])
         object.__setattr__(self, "scores", scores)
+        classes = next(iter(scores.values())).shape[1]
+        if self.class_names and len(self.class_names) != classes:
+            raise ArgumentError(
+                "class_names", f"a name for each of {classes} classes", str(len(self.class_names))
+            )
         if self.labels is not None:
             object.__setattr__(self, "labels", classes_or_targets(self.labels, samples=int(samples)))
 
@@ -117,7 +122,6 @@ class Prediction(Summarised):
         """Return the names of the columns, and a row for each sample."""
         if self.real is not None:
             return self.real.rows()
-        several = len(self.scores) > 1
         table = np.concatenate(list(self.scores.values()), axis=1)
         columns: dict[str, Sequence[object]] = {"sample": range(len(table))}
         if self.sources:
@@ -129,13 +133,18 @@ class Prediction(Summarised):
             columns["label"] = self.labels.tolist()
             if self._named:
                 columns["label name"] = [self.class_names[k] for k in self.labels]
-        scores = [
-            f"{name} {k}" if several else f"score {k}"
-            for name, each in self.scores.items()
-            for k in range(each.shape[1])
-        ]
+        head = [*columns, *self._score_names()]
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
-        return [*columns, *scores], [[*row, *each.tolist()] for row, each in zip(rows, table, strict=True)]
+        return head, [[*row, *each.tolist()] for row, each in zip(rows, table, strict=True)]
+
+    def _score_names(self) -> list[str]:
+        """Return what each score is of: a class of the first output by its name, others by their number."""
+        first, several = next(iter(self.scores)), len(self.scores) > 1
+        names: list[str] = []
+        for output, each in self.scores.items():
+            words = self.class_names if self._named and output == first else range(each.shape[1])
+            names += [f"{output if several else 'score'} {word}" for word in words]
+        return names
 
     @property
     def _named(self) -> bool:

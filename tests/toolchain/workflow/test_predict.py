@@ -116,3 +116,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"neither \.csv nor \.npz"):
         Prediction({"o": np.eye(2)}).save(tmp_path / "p.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_scores_are_called_by_their_classes_as_far_as_those_have_names() -> None:
+    named = Prediction({"o": np.eye(2), "p": np.eye(2, 3)}, class_names=("left", "right"))
+    head, rows = named.rows()
+    assert head == ["sample", "class", "name", "o left", "o right", "p 0", "p 1", "p 2"]
+    assert all(len(row) == len(head) for row in rows)
+    numbered = Prediction({"o": np.eye(2)}, class_names=("0", "1"))
+    assert numbered.rows()[0] == ["sample", "class", "score 0", "score 1"]
+    with pytest.raises(ArgumentError, match="class_names: expected a name for each of 2 classes, got 3"):
+        Prediction({"o": np.eye(2)}, class_names=("a", "b", "c"))
