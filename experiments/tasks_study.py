@@ -3,9 +3,9 @@
 `experiments/tasks` has a file for each task, which `pumice train` takes as it is. `--data`, or PUMICE_DATA,
 names a folder with what the files call `path`: `nmnist` (recordings of N-MNIST as published), `braille`,
 `spoken_digits` and `fashion-mnist`. The work folder keeps every run and build, and an interrupted study goes
-on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed. Settings were chosen by
-the validation part; the test part is looked at once, after training. Run it with `make tasks-study`, or a
-part of it with `--task NAME --seeds 2`; it writes the tables of `docs/studies/real-tasks.md`.
+on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed. Settings are chosen by
+the validation part alone; the test part is looked at once, after training. Run it with `make tasks-study`,
+or a part of it with `--task NAME --seeds 2`; it writes the tables of `docs/studies/real-tasks.md`.
 """
 
 import argparse
