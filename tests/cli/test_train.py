@@ -1,5 +1,6 @@
 """What `pumice train` says of pruning."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,7 @@ def test_what_pruning_left_and_the_unpruned_network_are_told(
     assert sum(living) < 8
     assert f"channels that are left, by layer: {living[0]}, {living[1]} " in printed
     assert f"unpruned network, to compare: loss {before.loss:.4f}, training accuracy" in printed
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["unpruned"] == {"loss": before.loss, "train_accuracy": before.accuracy}
+    assert document["living_channels"] == list(living)

@@ -82,6 +82,11 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if trained.origin is not None:
         facts["data"] = trained.origin.model_dump(mode="json")
+    if trained.history.unpruned:
+        before = trained.history.unpruned[-1]
+        facts["unpruned"] = {"loss": before.loss, "train_accuracy": before.accuracy}
+    if trained.history.channels:
+        facts["living_channels"] = trained.history.channels[-1].living
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
     parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}

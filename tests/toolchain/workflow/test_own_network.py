@@ -381,8 +381,11 @@ def test_a_run_goes_on_with_the_code_that_began_it_only(last: int, code: Path, t
 
 def test_samples_that_lie_otherwise_are_noticed(code: Path) -> None:
     experiment = parse_experiment(_document(code, "TimeFirst"))
-    with pytest.raises(ToolchainError):
+    with pytest.raises(
+        ExperimentError, match=r"samples that lie as \[time, batch, \.\.\.\]; say with `time_first`"
+    ) as caught:
         untrained_network(experiment, load_data(experiment))
+    assert caught.value.key == "model.time_first"
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
