@@ -1,6 +1,7 @@
 """`pumice targets` and `pumice doctor`: what is installed, and what works."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,10 @@ def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixt
     findings = {check["name"]: check["finding"] for check in document["checks"]}
     assert findings["target lava runs"] == "yes, equal to the integer reference"
     assert {"python", "cores", "gpu", "compiled code"} <= findings.keys()
+    place = Path(findings["compiled code"].removeprefix("kept in "))
+    # Beside the source of code that is compiled, unless that is read-only or a folder was named.
+    sources = [path.read_text(encoding="utf-8") for path in place.parent.glob("*.py")]
+    assert place.name != "__pycache__" or any("import njit" in source for source in sources), place
 
 
 def test_doctor_prints_the_command_that_mends(

@@ -16,6 +16,7 @@ from toolchain.execution.reference import run as run_reference
 from toolchain.files.documents import Document, FileDocument
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Graph, Origin
+from toolchain.passes.quantization import rounding
 from toolchain.target.registry import installed_targets, load_target
 
 _PACKAGES: Final = (
@@ -164,7 +165,7 @@ def _count_cores() -> Check:
 
 def _find_compiled() -> Check:
     """Say where compiled code is kept; without a folder that is slow, but works."""
-    place = kept_in(Path(__file__).parent / "passes")
+    place = kept_in(Path(rounding.__file__).parent)
     nowhere = "kept nowhere, compiled anew by every process; NUMBA_CACHE_DIR may name a folder for it"
     return Check(name="compiled code", ok=True, finding=nowhere if place is None else f"kept in {place}")
 
