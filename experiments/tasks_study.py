@@ -2,10 +2,11 @@
 
 `experiments/tasks` has a file for each task, which `pumice train` takes as it is. `--data`, or PUMICE_DATA,
 names a folder with what the files call `path`: `nmnist` (recordings of N-MNIST as published), `braille`,
-`spoken_digits` and `fashion-mnist`. The work folder keeps every run and build, and an interrupted study goes
-on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed. Settings are chosen by
-the validation part alone; the test part is looked at once, after training. Run it with `make tasks-study`,
-or a part of it with `--task NAME --seeds 2`; it writes the tables of `docs/studies/real-tasks.md`.
+`spoken_digits`, `fashion-mnist` and `seattle-weather.csv`. The work folder keeps every run and build, and an
+interrupted study goes on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed.
+Settings are chosen by the validation part alone; the test part is looked at once, after training. Run it with
+`make tasks-study`, or a part of it with `--task NAME --seeds 2`; it writes the tables of
+`docs/studies/real-tasks.md`.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from study_tables import STUDIES, filled, interval, rows_of, write_pages
 
+from toolchain.fidelity import Comparison
+from toolchain.fidelity.outputs import OutputErrors
 from toolchain.files.toml import read_toml
+from toolchain.workflow.build_facts import Sizes
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
 from toolchain.workflow.compare import compare_build
@@ -38,8 +42,10 @@ NAMES = {
     "spoken_digits_clustered": "spoken digits, clustered, LNP",
     "fashion_conv": "Fashion-MNIST, convolutional, SCA",
     "fashion_rows": "Fashion-MNIST row by row, recurrent, LNP",
+    "weather": "weather of the next day, recurrent, LNP",
 }
 Row = dict[str, Any]
+Value = TypeVar("Value")
 
 
 def experiment_of(task: str, seed: int, data: Path) -> Experiment:
@@ -64,9 +70,11 @@ def measured(task: str, seed: int, data: Path, work: Path) -> Row:
         "task": task,
         "seed": seed,
         "validation": run.history.validation,
-        "unpruned": sizes.accuracy.before,
-        "pruned": sizes.accuracy.after,
-        "integers": comparison.fixed_accuracy,
+        **(
+            accuracies_of(sizes, comparison)
+            if comparison.outputs is None
+            else errors_of(sizes, comparison.outputs)
+        ),
         "spike_f1": comparison.spike_f1,
         "test_samples": comparison.samples,
         "lava_samples": judgement.exact["lava"].samples,
@@ -78,6 +86,30 @@ def measured(task: str, seed: int, data: Path, work: Path) -> Row:
         **on_chip(build),
         "seconds": round(time.monotonic() - started),
     }
+
+
+def accuracies_of(sizes: Sizes, comparison: Comparison) -> Row:
+    """Return the accuracies of a task with classes, in percent."""
+    change = expected(sizes.accuracy)
+    return {"unpruned": change.before, "pruned": change.after, "integers": comparison.fixed_accuracy}
+
+
+def errors_of(sizes: Sizes, outputs: OutputErrors) -> Row:
+    """Return the errors of a forecast, in standard deviations, and that of the last value held."""
+    change = expected(sizes.error)
+    return {
+        "unpruned_rmse": change.before,
+        "pruned_rmse": change.after,
+        "integers_rmse": expected(outputs.fixed_error).together,
+        "persistence_rmse": expected(outputs.persistence_error).together,
+    }
+
+
+def expected(value: Value | None) -> Value:
+    """Return what a build of such a task has."""
+    if value is None:
+        raise ValueError("the build lacks a figure that its task should have")
+    return value
 
 
 def on_chip(build: Build) -> Row:
@@ -110,23 +142,46 @@ def accuracies(rows: list[Row]) -> str:
         "on Lava",
     )
     table: list[list[str]] = []
-    for task, mine in of_tasks(rows):
+    for task, mine in of_tasks(rows, "integers"):
         stages = [[row[name] for row in mine] for name in ("unpruned", "pruned", "integers")]
         losses = [
             [one - other for one, other in zip(*pair, strict=True)] for pair in (stages[:2], stages[1:])
         ]
-        lava = sum(row["lava_samples"] for row in mine)
-        equal = "equal" if all(row["lava_equal"] for row in mine) else "different"
         table.append(
             [
                 NAMES[task],
                 str(len(mine)),
                 *(with_interval(each) for each in (*stages, *losses)),
                 f"{sum(row['spike_f1'] for row in mine) / len(mine):.3f}",
-                f"{lava} samples {equal}",
+                on_lava(mine),
             ]
         )
     return rows_of(head, table)
+
+
+def errors(rows: list[Row]) -> str:
+    """Return the table of errors of forecasts: mean and 95 % interval over the seeds."""
+    head = ("task", "seeds", "last value held", "unpruned", "pruned", "integers", "spike F1", "on Lava")
+    table: list[list[str]] = []
+    for task, mine in of_tasks(rows, "integers_rmse"):
+        stages = [[row[f"{name}_rmse"] for row in mine] for name in ("unpruned", "pruned", "integers")]
+        table.append(
+            [
+                NAMES[task],
+                str(len(mine)),
+                f"{mine[0]['persistence_rmse']:.3f}",
+                *(with_interval(each, digits=3) for each in stages),
+                f"{sum(row['spike_f1'] for row in mine) / len(mine):.3f}",
+                on_lava(mine),
+            ]
+        )
+    return rows_of(head, table)
+
+
+def on_lava(mine: list[Row]) -> str:
+    """Return how many samples ran on Lava, and whether all were equal."""
+    equal = "equal" if all(row["lava_equal"] for row in mine) else "different"
+    return f"{sum(row['lava_samples'] for row in mine)} samples {equal}"
 
 
 def sizes(rows: list[Row]) -> str:
@@ -164,24 +219,25 @@ def arrow(pairs: list[list[float]]) -> str:
     return f"{before:,.0f} -> {after:,.0f} ({100 * after / before:.0f} %)"
 
 
-def with_interval(values: list[float]) -> str:
+def with_interval(values: list[float], digits: int = 1) -> str:
     """Return mean and half the 95 % interval; of one seed the value alone."""
     if len(values) == 1:
-        return f"{values[0]:.1f}"
+        return f"{values[0]:.{digits}f}"
     mean, half = interval(values)
-    return f"{mean:.1f} ± {half:.1f}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
-def of_tasks(rows: list[Row]) -> list[tuple[str, list[Row]]]:
-    """Return the rows of each task that has some, in the order of the page."""
-    pairs = [(task, [row for row in rows if row["task"] == task]) for task in NAMES]
+def of_tasks(rows: list[Row], figure: str = "task") -> list[tuple[str, list[Row]]]:
+    """Return the rows of each task that has some with a figure, in the order of the page."""
+    pairs = [(task, [row for row in rows if row["task"] == task and figure in row]) for task in NAMES]
     return [(task, mine) for task, mine in pairs if mine]
 
 
 def pages() -> dict[Path, str]:
     """Return the page with its tables."""
     rows = read_rows()
-    return filled(STUDIES / "real-tasks.md", {"accuracies": accuracies(rows), "sizes": sizes(rows)})
+    tables = {"accuracies": accuracies(rows), "errors": errors(rows), "sizes": sizes(rows)}
+    return filled(STUDIES / "real-tasks.md", tables)
 
 
 def main() -> None:
