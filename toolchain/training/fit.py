@@ -37,7 +37,7 @@ from toolchain.training.records import Records
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
-from toolchain.training.validation import Results, Validation
+from toolchain.training.validation import Results, Validation, ValidationSamples
 
 _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "autocast": "off"}
 """Options that a state of before does not name, and what it was trained with."""
@@ -51,10 +51,11 @@ def fit(
     options: FitOptions,
     *,
     seed: int,
-    validation: tuple[Samples, Samples | None] | None = None,
+    validation: ValidationSamples | None = None,
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
+    lengths: Samples | None = None,
 ) -> Records:
     """Train a network in place.
 
@@ -73,10 +74,13 @@ def fit(
         seed: Seed of the order of samples.
         validation: Inputs and labels that the network is judged by after the last step of every epoch, before
             callbacks hear that it has ended. It does not learn from them: they change none of its numbers.
+            Lengths of its samples may stand third.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch, in this order.
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
             terminal or a notebook, which shows samples a second, too.
+        lengths: Number of valid steps of each sample, `[samples]`: scores are read of these, and what stands
+            after them is padding. None if all are valid.
 
     Returns:
         A record for each epoch, those of a state that was continued from included: a tuple that shows itself,
@@ -91,7 +95,7 @@ def fit(
         OutOfMemoryError: A batch needs more memory than there is.
     """
     options = check_type(options, "options", FitOptions)
-    samples = SampleReader(network, inputs, labels, paired=labels is None)
+    samples = SampleReader(network, inputs, labels, paired=labels is None, lengths=lengths)
     start = count_of(seed, "seed")
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     device = _device(options.device)
@@ -199,7 +203,7 @@ class _Training:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
         with self.options.autocast.context(x.device):
-            scores = self._scores(x)
+            scores = self._scores(x, samples.lengths(batch, x))
             loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -212,14 +216,14 @@ class _Training:
         results.add(value, scores, target)
         return value
 
-    def _scores(self, x: Tensor) -> Tensor:
+    def _scores(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         network = self.network
         if isinstance(network, Network):
-            return network.scores(x)
+            return network.scores(x, lengths)
         model: ScoreModel = network
         for each in self.callbacks:
             model = each.stand_in(model, self.position)
-        return model(x).scores
+        return (model(x) if lengths is None else model(x, lengths=lengths)).scores
 
     def _clip(self) -> None:
         parameters, most = list(self.network.parameters()), self.options.gradient_clip

@@ -41,6 +41,7 @@ def tune_graph(
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
+    lengths: Samples | None = None,
 ) -> tuple[Graph, Records]:
     """Go on training the weights and biases of a graph, with its integers in the forward pass.
 
@@ -61,6 +62,7 @@ def tune_graph(
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch.
         progress: Function that is called after every epoch; by default a bar where somebody looks.
+        lengths: Number of valid steps of each sample; None if all are valid.
 
     Returns:
         The float graph with new weights and biases, and one record per epoch.
@@ -75,5 +77,6 @@ def tune_graph(
         checkpoint=checkpoint,
         callbacks=(*callbacks, HoldInRange()),
         progress=progress,
+        lengths=lengths,
     )
     return network.tuned(), records

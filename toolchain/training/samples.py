@@ -96,9 +96,10 @@ class SampleReader:
         labels: Classes `[samples]` or values `[samples, outputs]`.
         paired: Whether samples come with their labels.
         name: Name of the argument that holds the inputs.
+        lengths: Number of valid steps of each sample, `[samples]`; None if all are valid.
 
     Raises:
-        ArgumentError: Inputs or labels are not what the network can learn from: names the argument.
+        ArgumentError: Inputs, labels or lengths are not what the network can learn from: names the argument.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class SampleReader:
         *,
         paired: bool = False,
         name: str = _INPUTS,
+        lengths: object = None,
     ) -> None:
         self._feed = Feed.of(network)
         self._name = name
@@ -127,6 +129,7 @@ class SampleReader:
             check_shape(shape, f"{name}, one sample in a batch", *self._feed.forms)
         self._shape = shape[1:]
         self._targets = None if labels is None else self._targets_of(labels)
+        self._lengths = None if lengths is None else self._checked_lengths(lengths, network)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -149,6 +152,20 @@ class SampleReader:
         targets = self._checked([target for _, target in items])
         x = self._ready(self._stacked([sample for sample, _ in items], batch), batch, like)
         return x, torch.from_numpy(targets).to(like.device)
+
+    def lengths(self, batch: NDArray[np.int64], like: Tensor) -> Tensor | None:
+        """Return the numbers of valid steps of some samples, on the device of `like`; None if all are."""
+        return None if self._lengths is None else torch.from_numpy(self._lengths[batch]).to(like.device)
+
+    def _checked_lengths(self, lengths: object, network: object) -> NDArray[np.int64]:
+        name = "lengths" if self._name == _INPUTS else f"{self._name} lengths"
+        if isinstance(network, FeedForward) and len(self._shape) == len(network.shape):
+            raise ArgumentError(name, "None for still pictures", "lengths", "all steps of them are valid")
+        array = labels_of(lengths, name, samples=len(self))
+        steps = self._shape[0]
+        if not ((array >= 1) & (array <= steps)).all():
+            raise ArgumentError(name, f"numbers of steps, 1 .. {steps}", f"{array.min()} .. {array.max()}")
+        return array
 
     def _rows(self, batch: NDArray[np.int64]) -> Tensor:
         if isinstance(self._source, Tensor):

@@ -15,6 +15,12 @@ from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import SampleReader, Samples
 
 
+ValidationSamples = (
+    tuple[Samples, Samples | None] | tuple[Samples, Samples | None, Samples | NDArray[np.int64] | None]
+)
+"""Inputs and labels, as `fit` takes them, and the numbers of their valid steps, where not all are."""
+
+
 @final
 @dataclass
 class Results:
@@ -58,7 +64,7 @@ class Validation:
     Args:
         network: Network, which says what shapes fit.
         samples: The samples and their labels, as `fit` takes them; the labels are None if samples come in
-            pairs.
+            pairs. Lengths may stand third.
         batch_size: Samples at a time.
 
     Raises:
@@ -68,15 +74,17 @@ class Validation:
     def __init__(
         self,
         network: Network | FeedForward | GraphNetwork | OwnModule,
-        samples: tuple[Samples, Samples | None],
+        samples: ValidationSamples,
         batch_size: int,
     ) -> None:
         given: Any = samples
-        if not isinstance(given, tuple) or len(given) != len(("inputs", "labels")):
+        if not isinstance(given, tuple) or len(given) not in {2, 3}:
             what = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
             raise ArgumentError("validation", "a pair: inputs and labels", what)
-        inputs, labels = samples
-        self._reader = SampleReader(network, inputs, labels, paired=labels is None, name="validation")
+        inputs, labels, lengths = (*given, None)[:3]
+        self._reader = SampleReader(
+            network, inputs, labels, paired=labels is None, name="validation", lengths=lengths
+        )
         self._batch_size = batch_size
 
     def judge(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> Results:
@@ -105,7 +113,12 @@ class Validation:
                 for start in range(0, len(self._reader), self._batch_size):
                     batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
                     x, target = self._reader.read_pairs(batch, like)
-                    scores = network.scores(x) if isinstance(network, Network) else network(x).scores
+                    lengths = self._reader.lengths(batch, x)
+                    scores = (
+                        network.scores(x, lengths)
+                        if isinstance(network, Network)
+                        else network(x, lengths=lengths).scores
+                    )
                     batches.append((scores, target))
         finally:
             network.train(was_training)

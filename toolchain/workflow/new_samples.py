@@ -105,4 +105,6 @@ def stimuli(build: Build, samples: Stimulus | RawSamples) -> Iterator[Stimulus]:
     for start in range(0, len(samples), together):
         some = samples.take(slice(start, start + together))
         trains = build.encoder.encode(some.samples[i] for i in range(len(some)))
-        yield build.stimulus_for(Stimulus({"input": trains}, some.labels))
+        stretch = build.encoder.steps // (build.encoder.form.shape or (1,))[0]
+        lengths = None if some.lengths is None else some.lengths * stretch
+        yield build.stimulus_for(Stimulus({"input": trains}, some.labels, lengths, present=some.present))

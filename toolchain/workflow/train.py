@@ -21,8 +21,7 @@ from toolchain.pruning import ChannelPruning
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.training import Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
-from toolchain.training.samples import Samples
-from toolchain.training.validation import Validation
+from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.own_network import OwnNetwork, code_of
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data
@@ -156,6 +155,7 @@ class _Stages:
             checkpoint=self._folder / state,
             callbacks=callbacks,
             progress=stage_progress(self._progress, stage),
+            lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )
 
 
@@ -175,10 +175,10 @@ def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
     )
 
 
-def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
-    """Return the validation samples and their labels; None without any."""
-    inputs = encoded.validation
-    return None if inputs is None else (inputs, encoded.data.validation.labels)
+def _validation(encoded: EncodedData) -> ValidationSamples | None:
+    """Return the validation samples, their labels and lengths; None without any."""
+    inputs, part = encoded.validation, encoded.data.validation
+    return None if inputs is None else (inputs, part.labels, encoded.encoder.lengths(part))
 
 
 def _measured(
@@ -200,7 +200,8 @@ def _measured(
     inputs, part = samples
     if inputs is None:
         return {}
-    validation = Validation(network, (inputs, part.labels), experiment.training.batch_size)
+    judged: ValidationSamples = (inputs, part.labels, encoded.encoder.lengths(part))
+    validation = Validation(network, judged, experiment.training.batch_size)
     form = encoded.outputs
     if form is None:
         return {name: validation.judge(network).accuracy}

@@ -11,6 +11,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.confined.reader import ConfinedReader
 from toolchain.data.events.event_files import SUFFIXES as EVENT_SUFFIXES
 from toolchain.data.events.event_files import EventFiles
@@ -23,6 +24,7 @@ from toolchain.data.sets.data_set import OnDemand, SampleForm, Stored
 from toolchain.data.sets.folders import files_below
 from toolchain.data.sets.options import Naming
 from toolchain.data.sets.reading import FileKind, Reading
+from toolchain.data.sets.sample_lengths import lengths_in
 from toolchain.data.sound.wav import Waveform, read_wav, sampling_rate
 from toolchain.data.tables.table import CsvTable, TableForm, read_table
 from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
@@ -55,20 +57,27 @@ class RawSamples:
     Attributes:
         samples: Samples by index; those of files are read when they are asked for.
         sources: Where each comes from: the name of its file, or its row; empty where they have no names.
-        labels: Class of each sample, if all of them are known.
+        labels: Class of each sample, or what is to be said of it in the units of the network, if all of them
+            are known.
+        lengths: Number of valid steps of each sample; None if all are valid.
+        present: Last value of each window of a series; None for what is none.
     """
 
     samples: Stored
     sources: tuple[str, ...] = ()
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
+    lengths: NDArray[np.int64] | None = None
+    present: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def take(self, places: slice) -> "RawSamples":
         """Return the samples of a slice."""
-        labels = None if self.labels is None else self.labels[places]
-        return RawSamples(self.samples[places], self.sources[places], labels)
+        labels, lengths, present = (
+            None if each is None else each[places] for each in (self.labels, self.lengths, self.present)
+        )
+        return RawSamples(self.samples[places], self.sources[places], labels, lengths, present)
 
 
 def read_raw(form: SampleForm, reading: Reading, classes: Sequence[str], path: Path) -> RawSamples:
@@ -136,7 +145,7 @@ def _arrays(form: SampleForm, classes: Sequence[str], path: Path) -> RawSamples:
             )
         except ArgumentError as error:
             raise CorruptArtifactError(path, f"holds labels that cannot be used: {error}") from None
-    return RawSamples(_of_shape(samples, form, path), (), labels)
+    return RawSamples(_of_shape(samples, form, path), (), labels, lengths_in(arrays, path))
 
 
 def _rows(form: SampleForm, reading: Reading, classes: Sequence[str], path: Path) -> RawSamples:
