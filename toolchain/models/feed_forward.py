@@ -100,7 +100,7 @@ class FeedForward(nn.Module):
         self.steps = count_of(steps, "steps", least=1, most=MOST)
         self.input_code = optional_code(input_code, "input_code")
         self.averaged = False
-        """Whether its graph says the mean over the steps, as real values need; their sum ranks classes alike."""
+        """Whether its graph says the mean over the steps, as real values need; a sum ranks classes alike."""
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.

@@ -15,7 +15,7 @@ from toolchain.models.delays import recalled
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import InputCode, optional_code
 from toolchain.models.neurons import CubaLif, MaskedSynapses
-from toolchain.models.over_steps import last_step, largest_over_steps, mean_over_steps, total_over_steps
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The training loop: steps, epochs, a checkpoint after each, and what is left where it ends early."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from enum import Enum
@@ -46,7 +46,7 @@ _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "au
 @draws("train")
 def fit(
     network: Network | FeedForward | GraphNetwork | OwnModule,
-    inputs: Samples,
+    inputs: Samples | Mapping[str, Samples],
     labels: Samples | None,
     options: FitOptions,
     *,
@@ -67,7 +67,8 @@ def fit(
         network: Network, which is trained in place.
         inputs: Samples `[samples, time, channels]`, or what else the network takes: an array (in
             memory or memory-mapped), a tensor, or anything with a length that gives a sample per index.
-            Read batch by batch, never copied as a whole.
+            Read batch by batch, never copied as a whole. Of a network with several inputs a mapping of
+            such by their names.
         labels: Classes `[samples]`, whole numbers from 0, learnt by cross-entropy; or real values
             `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
@@ -201,9 +202,10 @@ class _Training:
 
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: Results) -> float:
         """Learn from a batch, and return its loss."""
-        x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        with self.options.autocast.context(x.device):
-            scores = self._scores(x, samples.lengths(batch, x))
+        like = next(self.network.parameters())
+        x, target = samples.read_pairs(batch, like)
+        with self.options.autocast.context(like.device):
+            scores = self._scores(x, samples.lengths(batch, like))
             loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -216,7 +218,7 @@ class _Training:
         results.add(value, scores, target)
         return value
 
-    def _scores(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _scores(self, x: Any, lengths: Tensor | None) -> Tensor:  # noqa: ANN401 - a tensor, or one per input
         network = self.network
         if isinstance(network, Network):
             return network.scores(x, lengths)

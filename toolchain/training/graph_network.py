@@ -18,7 +18,7 @@ from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
 from toolchain.ir.matrix import with_values
 from toolchain.models import NetworkRecord
 from toolchain.models.entering import tensor_of
-from toolchain.models.over_steps import last_step, largest_over_steps, mean_over_steps, total_over_steps
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.graph_connection import TrainedConnection
 from toolchain.training.graph_parts import GraphActivity, GraphParts

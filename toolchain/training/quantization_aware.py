@@ -1,6 +1,6 @@
 """Training with integers: a few epochs that repair what quantization changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
@@ -31,7 +31,7 @@ class HoldInRange(Callback):
 def tune_graph(
     graph: Graph,
     fixed: Graph | None,
-    inputs: Samples,
+    inputs: Samples | Mapping[str, Samples],
     labels: Samples | None,
     options: FitOptions,
     *,

@@ -1,5 +1,6 @@
 """How a network does on samples that it does not learn from, and the sums behind every such figure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -14,9 +15,9 @@ from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import SampleReader, Samples
 
-
+_Entering = Samples | Mapping[str, Samples]
 ValidationSamples = (
-    tuple[Samples, Samples | None] | tuple[Samples, Samples | None, Samples | NDArray[np.int64] | None]
+    tuple[_Entering, Samples | None] | tuple[_Entering, Samples | None, Samples | NDArray[np.int64] | None]
 )
 """Inputs and labels, as `fit` takes them, and the numbers of their valid steps, where not all are."""
 
@@ -113,7 +114,7 @@ class Validation:
                 for start in range(0, len(self._reader), self._batch_size):
                     batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
                     x, target = self._reader.read_pairs(batch, like)
-                    lengths = self._reader.lengths(batch, x)
+                    lengths = self._reader.lengths(batch, like)
                     scores = (
                         network.scores(x, lengths)
                         if isinstance(network, Network)

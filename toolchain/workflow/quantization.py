@@ -289,7 +289,7 @@ def repair_build(
     tuned, records = tune_graph(
         build.float_graph,
         build.fixed_graph,
-        next(iter(fitted.values.values())),
+        fitted.values,
         labels,
         options.fit_for(build.float_graph),
         seed=options.seed,
@@ -324,8 +324,6 @@ def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArra
             f"{max(build.float_graph.scores - 1, 0)}, or real values [samples, outputs]",
         )
     fitted = fit_stimulus(build.float_graph, build.stimulus_for(samples))
-    if len(fitted.values) != 1:
-        raise UsageError("quantization-aware training takes networks of one input")
     return fitted, samples.labels
 
 

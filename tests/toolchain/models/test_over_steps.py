@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.models.over_steps import last_step, largest_over_steps, mean_over_steps, total_over_steps
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 
 
 @pytest.mark.parametrize("time", [0, 1])

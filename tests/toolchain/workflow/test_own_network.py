@@ -1,5 +1,7 @@
 """Networks that the user's own code builds."""
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -222,8 +224,7 @@ def test_a_module_that_takes_rows_is_told_how_pictures_become_rows(code: Path, t
     with pytest.raises(ToolchainError) as flat:
         train(parse_experiment(_document(code, "InLoop", time_first=True)), tmp_path / "flat")
     assert "`flat" not in "".join(getattr(flat.value, "__notes__", ()))
-    with pytest.raises(UsageError, match="another experiment; choose another place, or delete it"):
-        train(parse_experiment(_document(code, "TimeFirst")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
@@ -306,7 +307,7 @@ def test_a_result_without_gradient_is_refused_before_the_training(code: Path) ->
 def test_a_batch_that_the_module_cannot_take_is_named(code: Path, tmp_path: Path) -> None:
     document = _document(code, "Still", flat=False)
     document["data"] = {"name": "digits", "train_samples": 41, "test_samples": 20}
-    document["encoding"] = {"name": "direct", "steps": 5}
+    document["encoding"] = {"name": "direct", "steps": 3}
     document["training"]["batch_size"] = 40
     with pytest.raises(TrainingError, match="fails on a batch of 1 samples: Expected more than 1 value"):
         train(parse_experiment(document), tmp_path / "run")
@@ -324,7 +325,13 @@ def test_new_samples_are_shown_for_the_steps_of_the_network(
     document["data"] = {"name": "images", "path": str(write_images(tmp_path / "photos")), "size": [6, 5]}
     document["encoding"] = {"name": encoding, "steps": 5}
     document["training"]["epochs"] = 1
-    train(parse_experiment(document), tmp_path / "run")
+    other = name == "Still"
+    with (
+        pytest.warns(UserWarning, match="shows a picture for 3 steps.*says `steps = 5`: the 3 of the module")
+        if (other)
+        else nullcontext()
+    ):
+        train(parse_experiment(document), tmp_path / "run")
     build = compile_run(tmp_path / "run", target="emulator")
     assert build.encoder is not None
     assert build.stimulus is not None
@@ -376,6 +383,71 @@ def test_a_run_goes_on_with_the_code_that_began_it_only(last: int, code: Path, t
     with pytest.raises(UsageError, match="choose another place, or take that version back"):
         train(experiment, tmp_path / "run")
     code.unlink()
+    assert train(experiment, tmp_path / "run").history.network
+
+
+@pytest.mark.parametrize("changed", ["parts/layers.py", "sizes.py"])
+def test_a_run_goes_on_with_the_files_that_its_code_imports_only(changed: str, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("from .layers import neurons\n")
+    (tmp_path / "parts" / "layers.py").write_text(
+        "from toolchain.models import Spiking\nimport sizes\n"
+        "def neurons():\n    return Spiking(vth=1.0, dv=0.2)\n"
+    )
+    (tmp_path / "sizes.py").write_text("HIDDEN = 9\n")
+    (tmp_path / "unrelated.py").write_text("")
+    own = _CODE.replace("import torch\n", "import torch\nfrom parts import neurons\n", 1)
+    (tmp_path / "net.py").write_text(own.replace("Spiking(vth=1.0, dv=0.2)", "neurons()"))
+    experiment = parse_experiment(_document(tmp_path / "net.py", "InLoop"))
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path / "run", stop)
+    began = json.loads((tmp_path / "run" / "code.json").read_text())
+    assert sorted(began["files"]) == ["parts/__init__.py", "parts/layers.py", "sizes.py"]
+    before = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(before + "\n")
+    with pytest.raises(UsageError, match=f"another version of '{changed}', which the code under"):
+        train(experiment, tmp_path / "run")
+    (tmp_path / changed).write_text(before)
+    assert train(experiment, tmp_path / "run").history.network
+
+
+def test_neighbours_of_one_file_are_not_those_of_another(tmp_path: Path) -> None:
+    for name, hidden in (("a", 7), ("b", 11)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sizes.py").write_text(f"HIDDEN = {hidden}\n")
+        own = _CODE.replace("hidden=12", "hidden=HIDDEN").replace(
+            "import torch\n", "from sizes import HIDDEN\nimport torch\n", 1
+        )
+        (tmp_path / name / "net.py").write_text(own)
+        experiment = parse_experiment(_document(tmp_path / name / "net.py", "InLoop"))
+        own_module = untrained_network(experiment, load_data(experiment))
+        assert isinstance(own_module, OwnNetwork)
+        assert own_module.module.get_submodule("inner").weight.shape[0] == hidden
+
+
+@pytest.mark.parametrize("name", ["Detached", "nowhere"])
+def test_a_module_that_cannot_be_trained_leaves_no_folder(name: str, code: Path, tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError):
+        train(parse_experiment(_document(code, name)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_code_that_failed_before_it_learnt_may_be_mended(code: Path, tmp_path: Path) -> None:
+    document = _document(code, "InLoop")
+    good = code.read_text()
+    code.write_text(
+        good.replace("return torch.stack(spikes)", "assert len(x) < 20\n        return torch.stack(spikes)")
+    )
+    document["training"]["batch_size"] = 24
+    experiment = parse_experiment(document)
+    with pytest.raises(AssertionError):
+        train(experiment, tmp_path / "run")
+    code.write_text(good)
     assert train(experiment, tmp_path / "run").history.network
 
 

@@ -106,7 +106,8 @@ class ByStep(nn.Module):
 
 class OfMean(ByStep):
     def forward(self, x):
-        return self.outer(torch.stack([self.spiking(self.inner(x[:, t])) for t in range(x.shape[1])], 1).mean(1))
+        spikes = [self.spiking(self.inner(x[:, t])) for t in range(x.shape[1])]
+        return self.outer(torch.stack(spikes, 1).mean(1))
 """
 
 
@@ -173,7 +174,7 @@ def test_an_own_module_that_reads_all_steps_itself_says_so(recordings: Path, tmp
     document = _document(recordings, "as_is", {"name": "own"})
     document["model"] = {"module": f"{tmp_path}/net.py:OfMean", "flat": True}
     document |= {"pruning": False, "encoding": {"name": "as_is"}}
-    with pytest.raises(TrainingError, match="reads all steps itself.*return the spikes or potentials of every"):
+    with pytest.raises(TrainingError, match="reads all steps itself.*return the spikes or potentials"):
         train(parse_experiment(document), tmp_path / "run")
 
 

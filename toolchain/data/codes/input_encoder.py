@@ -141,7 +141,7 @@ class InputEncoder:
         return samples
 
     def lengths(self, part: Part) -> NDArray[np.int64] | None:
-        """Return the numbers of valid steps of the samples of a part once they are encoded; None if all are."""
+        """Return how many steps of every encoded sample of a part are valid; None if all are."""
         return None if part.lengths is None else part.lengths * (self.steps // self.data.shape[0])
 
     def _one(self, part: Part, index: int, rng: np.random.Generator) -> NDArray[Any]:

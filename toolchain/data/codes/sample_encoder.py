@@ -106,7 +106,9 @@ class SampleEncoder:
             case AsIsCode():
                 return shape[0]
             case IntensityCode() | DeltaCode():
-                return self.options.steps * (shape[1] if self._by_rows else shape[0] if self._in_frames else 1)
+                return self.options.steps * (
+                    shape[1] if self._by_rows else shape[0] if self._in_frames else 1
+                )
             case FilterBankCode() | BinsCode():
                 return self.options.steps
             case ValuesCode() | FieldsCode():

@@ -45,7 +45,9 @@ def open_npz(options: NpzData) -> DataSet:
     if test is not None and tuple(test.samples.shape[1:]) != shape:
         raise CorruptArtifactError(elsewhere or path, f"holds samples of another shape than {list(shape)}")
     if test is not None and (train.lengths is None) != (test.lengths is None):
-        raise CorruptArtifactError(elsewhere or path, f"has `lengths` where '{path}' has none, or none where it has")
+        raise CorruptArtifactError(
+            elsewhere or path, f"and '{path}' must both hold `lengths`, or neither; one of them does"
+        )
     if test is not None and train.labels.shape[1:] != test.labels.shape[1:]:
         raise CorruptArtifactError(elsewhere or path, f"holds labels of another kind than '{path}'")
     labels = train.labels if test is None else np.concatenate([train.labels, test.labels])

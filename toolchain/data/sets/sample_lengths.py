@@ -30,8 +30,8 @@ def lengths_in(arrays: Mapping[str, Any], path: Path) -> NDArray[np.int64] | Non
     if samples.ndim not in _WITH_STEPS:
         raise CorruptArtifactError(
             path,
-            f"holds `lengths` beside 'input' {list(samples.shape)}, and only samples of several steps have any: "
-            "[samples, steps, channels] or [samples, steps, C, H, W]",
+            f"holds `lengths` beside 'input' {list(samples.shape)}, and only samples of several steps have "
+            "any: [samples, steps, channels] or [samples, steps, C, H, W]",
         )
     try:
         lengths = labels_of(np.asarray(arrays["lengths"]), "lengths", samples=len(samples))

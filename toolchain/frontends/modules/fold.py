@@ -21,7 +21,7 @@ from toolchain.interchange.nir.arrivals import Arrivals
 from toolchain.interchange.nir.assembly import assembled
 from toolchain.interchange.nir.neurons import Dynamics
 from toolchain.interchange.nir.routes import Names
-from toolchain.ir import Graph, verify
+from toolchain.ir import Decode, Graph, verify
 from toolchain.ir.currents import Branch, Current, summed
 from toolchain.ir.imported import Imported
 from toolchain.ir.types import size_of

@@ -16,7 +16,7 @@ from toolchain.frontends.modules.running import run_forward
 from toolchain.intake import Axes
 from toolchain.interrupts import Held
 from toolchain.ir import Decode
-from toolchain.models.over_steps import last_step, largest_over_steps, mean_over_steps, total_over_steps
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.training.own_module import OwnModule
 
 _POOLED, _OVER_TIME = 2, 3
@@ -52,8 +52,8 @@ class OwnForward:
         if lengths is not None and self.time is None:
             raise TrainingError(
                 "samples have lengths, and the module reads all steps itself, those after the end included",
-                "let its forward return the spikes or potentials of every step: their sum, mean or maximum is "
-                "then taken over the valid steps",
+                "let its forward return the spikes or potentials of every step: what is read of them is then "
+                "taken from the valid steps",
             )
         try:
             result = first_result(self.module, x, self.layout)
