@@ -1,4 +1,4 @@
-"""Experiments with modules of users, drawn by chance: a file of code, data of some kind, and a TOML's worth of keys.
+"""Experiments with modules of users, drawn by chance: a file of code, data of some kind, and what a TOML says.
 
 Run as a script, it goes through many of them: `python -m tests.frameworks.random_experiments 0 100`.
 """
@@ -24,7 +24,10 @@ from toolchain.workflow.train import train
 FRAMEWORKS = ("snntorch", "spikingjelly", "sinabs", "norse")
 STEPS = 5
 _NEURONS = {
-    "snntorch": ("import snntorch as snn", "snn.Leaky(beta={decay:.3f}, threshold={vth:.3f}, reset_mechanism='{reset}')"),
+    "snntorch": (
+        "import snntorch as snn",
+        "snn.Leaky(beta={decay:.3f}, threshold={vth:.3f}, reset_mechanism='{reset}')",
+    ),
     "spikingjelly": (
         "from spikingjelly.activation_based import neuron",
         "neuron.LIFNode(tau={tau:.3f}, v_threshold={vth:.3f}, v_reset={v_reset}, decay_input=False)",
@@ -74,7 +77,7 @@ def _code(draw: random.Random, framework: str, *, spatial: bool, still: bool, ti
         bias = draw.random() < 0.7
         if spatial and i < depth - 1:
             parts = [f"nn.Conv2d(width, {widths[i]}, 3, padding=1, bias={bias})"]
-            parts += ["nn.BatchNorm2d({0})".format(widths[i])] if draw.random() < 0.5 else []
+            parts += [f"nn.BatchNorm2d({widths[i]})"] if draw.random() < 0.5 else []
             layers += [f"layers.append(nn.Sequential({', '.join(parts)}))", f"width = {widths[i]}"]
         else:
             flat = ["nn.Flatten()"] if spatial else []
@@ -85,12 +88,14 @@ def _code(draw: random.Random, framework: str, *, spatial: bool, still: bool, ti
             layers += [f"layers.append(nn.Sequential({', '.join(parts)}))", f"width = {out}"]
         neurons.append(_neuron(draw, framework))
     recurrent = not spatial and draw.random() < 0.3
-    steps = f"[x] * {draw.choice(['steps', 'steps', '3'])}" if still else f"x.unbind({0 if time_first else 1})"
+    steps = (
+        f"[x] * {draw.choice(['steps', 'steps', '3'])}" if still else f"x.unbind({0 if time_first else 1})"
+    )
     lines = [
         "import torch", "from torch import nn", _NEURONS[framework][0], "", "", "class Net(nn.Module):",
-        "    def __init__(self, shape, steps, classes):", "        super().__init__()",
+        "    def __init__(self, shape, channels, steps, classes):", "        super().__init__()",
         "        self.steps, layers = steps, nn.ModuleList()",
-        "        width, rows, columns = shape" if spatial else "        (width,) = shape",
+        "        width, rows, columns = shape" if spatial else "        width = channels",
         *(f"        {line}" for line in layers),
         "        self.layers = layers",
         f"        self.neurons = nn.ModuleList([{', '.join(neurons)}])",
@@ -98,18 +103,21 @@ def _code(draw: random.Random, framework: str, *, spatial: bool, still: bool, ti
         *(["        self.back = nn.Linear(width, width)"] if recurrent else []),
         "", "    def forward(self, x):", f"        {_BEGIN[framework]}",
         "        steps = self.steps", "        rows, firsts, sent = [], [], None",
-        *(["        before = None"] if recurrent else []),
+        *(["        before = torch.zeros(x.shape[%d], self.back.in_features)" % int(time_first)] if recurrent else []),
         f"        for frame in {steps}:", "            sent = frame",
     ]  # fmt: skip
     for i in range(depth):
         lines.append(f"            current = self.layers[{i}](sent)")
         if recurrent and i == depth - 1:
-            lines.append("            current = current if before is None else current + self.back(before)")
+            lines.append("            current = current + self.back(before)")
         lines.append(f"            {_CALLS[framework].format(i=i)}")
         if i == 0:
             lines.append("            firsts.append(sent)")
     lines += ["            before = sent"] if recurrent else []
-    lines += ["            rows.append(sent)", f"        return {_RESULTS[kind].format(axis=draw.choice([0, 1]))}"]
+    lines += [
+        "            rows.append(sent)",
+        f"        return {_RESULTS[kind].format(axis=draw.choice([0, 1]))}",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -135,8 +143,16 @@ def _data(draw: random.Random, folder: Path, kind: str, *, real: bool) -> dict[s
     rng = np.random.default_rng(draw.randrange(2**31))
     count, classes = 36, draw.randint(2, 3)
     labels = np.arange(count) % classes
-    shape = {"trains": (STEPS, 6), "frames": (STEPS, 2, 4, 4), "still": (1, 4, 4), "coded": (1, 4, 4), "table": (5,)}
-    values = rng.random((count, *shape[kind])) * 0.6 + 0.4 * (labels / classes).reshape(-1, *[1] * len(shape[kind]))
+    shape = {
+        "trains": (STEPS, 6),
+        "frames": (STEPS, 2, 4, 4),
+        "still": (1, 4, 4),
+        "coded": (1, 4, 4),
+        "table": (5,),
+    }
+    values = rng.random((count, *shape[kind])) * 0.6 + 0.4 * (labels / classes).reshape(
+        -1, *[1] * len(shape[kind])
+    )
     targets = np.stack([values.reshape(count, -1).mean(1), 3 - values.reshape(count, -1)[:, 0]], 1)
     if kind == "table":
         names = [f"c{i}" for i in range(5)]
@@ -186,7 +202,9 @@ def outcome(folder: Path, seed: int, *, exact: tuple[str, ...] = ("emulator",)) 
             warnings.simplefilter("ignore")
             run = train(parse_experiment(document), folder / "run")
             build = compile_run(folder / "run", target=exact[-1])
-            said = predict_build(build, str(folder / ("a.csv" if document["data"]["name"] == "csv" else "a.npz")))
+            said = predict_build(
+                build, str(folder / ("a.csv" if document["data"]["name"] == "csv" else "a.npz"))
+            )
             judged = compare_build(build, exact=exact, samples=3)
     except ToolchainError as error:
         return f"{type(error).__name__}: {error}"
@@ -213,4 +231,8 @@ def main(first: int, end: int, exact: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), tuple(each for each in sys.argv[3:] if each != "-v") or ("emulator",))
+    main(
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+        tuple(each for each in sys.argv[3:] if each != "-v") or ("emulator",),
+    )

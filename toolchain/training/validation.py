@@ -110,7 +110,8 @@ class Validation:
         like, was_training = next(network.parameters()), network.training
         network.eval()
         try:
-            with torch.inference_mode():
+            # States that a module of the user keeps from call to call would be of inference for ever.
+            with torch.no_grad() if isinstance(network, OwnModule) else torch.inference_mode():
                 for start in range(0, len(self._reader), self._batch_size):
                     batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
                     x, target = self._reader.read_pairs(batch, like)

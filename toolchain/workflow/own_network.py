@@ -29,6 +29,7 @@ from toolchain.workflow.prepare import EncodedData
 from toolchain.workflow.sections.model import OwnModel
 
 _KEY: Final = "model.module"
+_MOVING: Final = "or choose an [encoding] that makes sequences of them, such as rate"
 _EXAMPLE: Final = 16
 """Samples on which what the neurons do is compared with the graph."""
 
@@ -99,6 +100,10 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
     if not any(each.requires_grad for each in module.parameters()):
         raise ExperimentError(_KEY, f"'{model.module}' has no parameters that are trained")
     sample = gathered(encoded.train, _EXAMPLE)
+    if encoded.encoder.still and model.time_first:
+        raise ExperimentError(
+            "model.time_first", f"has no meaning for still pictures: leave it out, {_MOVING}"
+        )
     try:
         if not is_recorded(module):
             return _with_outputs(as_model(module, sample), len(classes), model)
@@ -128,6 +133,12 @@ def _place(model: OwnModel, shape: tuple[int, ...]) -> str:
 def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> None:
     expected = (1, 0) if model.time_first else (0, None) if encoded.encoder.still else (0, 1)
     if (record.layout.samples, record.layout.time) != expected:
+        if encoded.encoder.still:
+            raise ExperimentError(
+                _KEY,
+                f"the module runs on samples that lie as {record.layout}, and these are still pictures [batch, "
+                f"C, H, W]: show them at every step in its forward, {_MOVING}",
+            )
         raise ExperimentError(
             "model.time_first",
             f"the module runs on samples that lie as {record.layout}; say with `time_first` whether its "

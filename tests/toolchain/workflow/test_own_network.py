@@ -468,3 +468,25 @@ def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     experiment = parse_experiment(_document(tmp_path / "bad.py", "Net"))
     with pytest.raises(ExperimentError, match="SyntaxError"):
         untrained_network(experiment, load_data(experiment))
+
+
+_KEEPS = """
+
+class Keeps(InLoop):
+    def __init__(self, channels, classes):
+        super().__init__(channels, classes)
+        self.register_buffer("kept", torch.zeros(1))
+
+    def forward(self, x):
+        self.kept.zero_()
+        self.kept = x.detach().mean().reshape(1)
+        return super().forward(x)
+"""
+
+
+def test_states_that_a_module_resets_in_place_stay_its_own(code: Path, tmp_path: Path) -> None:
+    """Validation between the epochs leaves nothing behind that a later step cannot change."""
+    code.write_text(_CODE + _KEEPS)
+    document = _document(code, "Keeps")
+    document["data"]["validation_fraction"] = 0.2
+    assert len(train(parse_experiment(document), tmp_path / "run").history.network) == 2
