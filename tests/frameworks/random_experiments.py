@@ -1,4 +1,4 @@
-"""Experiments with modules of users, drawn by chance: a file of code, data of some kind, and what a TOML says.
+"""Experiments with modules of users, drawn by chance: a file of code, data of some kind, and settings.
 
 Run as a script, it goes through many of them: `python -m tests.frameworks.random_experiments 0 100`.
 """
@@ -38,8 +38,10 @@ _NEURONS = {
     ),
     "norse": (
         "import norse.torch as norse\nfrom norse.torch.functional.lif import LIFParameters",
-        "norse.LIFCell(LIFParameters(v_th=torch.as_tensor({vth_norse:.3f}), tau_mem_inv=torch.as_tensor({inv:.1f}), "
-        "tau_syn_inv=torch.as_tensor({inv_syn:.1f})))",
+        (
+            "norse.LIFCell(LIFParameters(v_th=torch.as_tensor({vth_norse:.3f}), "
+            "tau_mem_inv=torch.as_tensor({inv:.1f}), tau_syn_inv=torch.as_tensor({inv_syn:.1f})))"
+        ),
     ),
 }
 _CALLS = {
@@ -91,6 +93,7 @@ def _code(draw: random.Random, framework: str, *, spatial: bool, still: bool, ti
     steps = (
         f"[x] * {draw.choice(['steps', 'steps', '3'])}" if still else f"x.unbind({0 if time_first else 1})"
     )
+    samples = int(time_first)
     lines = [
         "import torch", "from torch import nn", _NEURONS[framework][0], "", "", "class Net(nn.Module):",
         "    def __init__(self, shape, channels, steps, classes):", "        super().__init__()",
@@ -103,7 +106,7 @@ def _code(draw: random.Random, framework: str, *, spatial: bool, still: bool, ti
         *(["        self.back = nn.Linear(width, width)"] if recurrent else []),
         "", "    def forward(self, x):", f"        {_BEGIN[framework]}",
         "        steps = self.steps", "        rows, firsts, sent = [], [], None",
-        *(["        before = torch.zeros(x.shape[%d], self.back.in_features)" % int(time_first)] if recurrent else []),
+        *([f"        before = torch.zeros(x.shape[{samples}], self.back.in_features)"] if recurrent else []),
         f"        for frame in {steps}:", "            sent = frame",
     ]  # fmt: skip
     for i in range(depth):
@@ -226,8 +229,8 @@ def main(first: int, end: int, exact: tuple[str, ...]) -> None:
                 if "-v" in sys.argv:
                     traceback.print_exc()
         made[what if what == "equal" else what.partition(":")[0]] += 1
-        print(seed, FRAMEWORKS[seed % 4], what[:400].replace(str(name), ""), flush=True)
-    print(made)
+        print(seed, FRAMEWORKS[seed % 4], what[:400].replace(str(name), ""), flush=True)  # noqa: T201
+    print(made)  # noqa: T201
 
 
 if __name__ == "__main__":

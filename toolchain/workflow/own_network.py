@@ -82,8 +82,34 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
     Raises:
         ExperimentError: There is no such file or function, or it returns what cannot be compiled.
     """
+    module, classes = _built(model, encoded, seed), encoded.data.classes
+    sample = gathered(encoded.train, _EXAMPLE)
+    try:
+        if not is_recorded(module):
+            network = _with_steps(as_model(module, sample), module, model, encoded)
+            return _with_outputs(network, len(classes), model)
+        example = np.moveaxis(sample, 0, 1) if model.time_first else sample
+        record = recorded(module, {"input": example})
+        if record.layout.time is None:
+            _say_steps(record.steps, model, encoded)
+        _check_layout(record, model, encoded)
+        if encoded.outputs is not None:
+            _check_real_outputs(record)
+        learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
+    except ToolchainError as error:
+        error.add_note(_place(model, encoded.encoder.features))
+        raise
+    if learner.scores != len(classes):
+        raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
+    return OwnNetwork(module, learner, example, classes, sha256(file_of(model)[0].read_bytes()).hexdigest())
+
+
+def _built(model: OwnModel, encoded: EncodedData, seed: int) -> nn.Module:
+    """Run the user's code, and return the module that it builds, known to be one that can be trained."""
+    if encoded.encoder.still and model.time_first:
+        reason = f"has no meaning for still pictures: leave it out, {_MOVING}"
+        raise ExperimentError("model.time_first", reason)
     build = builder_of(model)
-    classes = encoded.data.classes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -99,27 +125,7 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
         raise ExperimentError(_KEY, f"'{model.module}' has lazy layers; give them the sizes of their inputs")
     if not any(each.requires_grad for each in module.parameters()):
         raise ExperimentError(_KEY, f"'{model.module}' has no parameters that are trained")
-    sample = gathered(encoded.train, _EXAMPLE)
-    if encoded.encoder.still and model.time_first:
-        raise ExperimentError(
-            "model.time_first", f"has no meaning for still pictures: leave it out, {_MOVING}"
-        )
-    try:
-        if not is_recorded(module):
-            return _with_outputs(as_model(module, sample), len(classes), model)
-        example = np.moveaxis(sample, 0, 1) if model.time_first else sample
-        record = recorded(module, {"input": example})
-        _say_steps(record, model, encoded)
-        _check_layout(record, model, encoded)
-        if encoded.outputs is not None:
-            _check_real_outputs(record)
-        learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
-    except ToolchainError as error:
-        error.add_note(_place(model, encoded.encoder.features))
-        raise
-    if learner.scores != len(classes):
-        raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
-    return OwnNetwork(module, learner, example, classes, sha256(file_of(model)[0].read_bytes()).hexdigest())
+    return module
 
 
 def _place(model: OwnModel, shape: tuple[int, ...]) -> str:
@@ -136,8 +142,8 @@ def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> No
         if encoded.encoder.still:
             raise ExperimentError(
                 _KEY,
-                f"the module runs on samples that lie as {record.layout}, and these are still pictures [batch, "
-                f"C, H, W]: show them at every step in its forward, {_MOVING}",
+                f"the module runs on samples that lie as {record.layout}, and these are still pictures "
+                f"[batch, C, H, W]: show them at every step in its forward, {_MOVING}",
             )
         raise ExperimentError(
             "model.time_first",
@@ -146,15 +152,30 @@ def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> No
         )
 
 
-def _say_steps(record: Recorded, model: OwnModel, encoded: EncodedData) -> None:
+def _with_steps(
+    network: Network | FeedForward, module: nn.Module, model: OwnModel, encoded: EncodedData
+) -> Network | FeedForward:
+    """Return a network that shows still pictures for as many steps as the encoding says.
+
+    A `FeedForward` that the user's code made has a number of its own, and an `nn.Sequential` none.
+    """
+    if encoded.encoder.still and isinstance(network, FeedForward):
+        if network is module:
+            _say_steps(network.steps, model, encoded)
+        else:
+            network.steps = encoded.encoder.steps
+    return network
+
+
+def _say_steps(shown: int, model: OwnModel, encoded: EncodedData) -> None:
     """Say that a module shows still pictures for another number of steps than the encoding names."""
     steps = encoded.encoder.steps
-    if record.layout.time is None and record.steps != steps:
+    if shown != steps:
         warnings.warn(
-            f"the module of '{model.module}' shows a picture for {record.steps} steps, and [encoding] says "
-            f"`steps = {steps}`: the {record.steps} of the module count; it is given the other number if the "
+            f"the module of '{model.module}' shows a picture for {shown} steps, and [encoding] says "
+            f"`steps = {steps}`: the {shown} of the module count; it is given the other number if the "
             "function or class asks for an argument `steps`",
-            stacklevel=2,
+            stacklevel=3,
         )
 
 

@@ -35,6 +35,7 @@ _CODE = """
 import torch
 from torch import nn
 
+from toolchain.frontends import as_model
 from toolchain.models import Connection, CubaLif, Network, Spiking
 
 
@@ -138,6 +139,10 @@ class Still(InLoop):
 def pictures(shape, classes):
     maps = nn.Conv2d(shape[0], 4, 3, padding=1, bias=False)
     return nn.Sequential(maps, Spiking(), nn.Flatten(), nn.Linear(4 * shape[1] * shape[2], classes))
+
+
+def made(shape, classes):
+    return as_model(pictures(shape, classes), torch.zeros(1, *shape))
 
 
 def leaves():
@@ -315,7 +320,7 @@ def test_a_batch_that_the_module_cannot_take_is_named(code: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "encoding", "steps"),
-    [("Still", "direct", 3), ("pictures", "direct", 4), ("pictures", "rate", 5)],
+    [("Still", "direct", 3), ("pictures", "direct", 5), ("made", "direct", 4), ("pictures", "rate", 5)],
 )
 def test_new_samples_are_shown_for_the_steps_of_the_network(
     name: str, encoding: str, steps: int, code: Path, tmp_path: Path
@@ -325,12 +330,8 @@ def test_new_samples_are_shown_for_the_steps_of_the_network(
     document["data"] = {"name": "images", "path": str(write_images(tmp_path / "photos")), "size": [6, 5]}
     document["encoding"] = {"name": encoding, "steps": 5}
     document["training"]["epochs"] = 1
-    other = name == "Still"
-    with (
-        pytest.warns(UserWarning, match="shows a picture for 3 steps.*says `steps = 5`: the 3 of the module")
-        if (other)
-        else nullcontext()
-    ):
+    said = f"shows a picture for {steps} steps.*says `steps = 5`: the {steps} of the"
+    with pytest.warns(UserWarning, match=said) if name in {"Still", "made"} else nullcontext():
         train(parse_experiment(document), tmp_path / "run")
     build = compile_run(tmp_path / "run", target="emulator")
     assert build.encoder is not None
@@ -490,3 +491,36 @@ def test_states_that_a_module_resets_in_place_stay_its_own(code: Path, tmp_path:
     document = _document(code, "Keeps")
     document["data"]["validation_fraction"] = 0.2
     assert len(train(parse_experiment(document), tmp_path / "run").history.network) == 2
+
+
+def test_still_pictures_have_no_steps_that_come_first(code: Path) -> None:
+    document = _document(code, "Still", flat=False, time_first=True)
+    document["data"] = {"name": "digits", "train_samples": 40, "test_samples": 20}
+    document["encoding"] = {"name": "direct", "steps": 3}
+    experiment = parse_experiment(document)
+    with pytest.raises(ExperimentError, match="no meaning for still pictures: leave it out, or") as caught:
+        untrained_network(experiment, load_data(experiment))
+    assert caught.value.key == "model.time_first"
+
+
+_ROWS = """
+
+class Rows(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.inner, self.last = nn.Linear(64, classes), Spiking(vth=1.0, dv=0.2)
+
+    def forward(self, x):
+        return torch.stack([self.last(self.inner(x[:, t].flatten(1))) for t in range(x.shape[1])])
+"""
+
+
+def test_a_module_that_goes_through_the_channels_of_still_pictures_is_told(code: Path) -> None:
+    code.write_text(_CODE + _ROWS)
+    document = _document(code, "Rows", flat=False)
+    document["data"] = {"name": "digits", "train_samples": 40, "test_samples": 20}
+    document["encoding"] = {"name": "direct", "steps": 3}
+    experiment = parse_experiment(document)
+    with pytest.raises(ExperimentError, match="still pictures .batch, C, H, W.: show them at") as caught:
+        untrained_network(experiment, load_data(experiment))
+    assert caught.value.key == "model.module"
