@@ -389,16 +389,12 @@ class FidelityError(ToolchainError):
         node: The worst layer.
         measured: Figure that was measured there.
         required: Bound of the gate.
-        unit: What both count, such as `points of accuracy`; empty where nobody said it.
     """
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(
-        self, gate: str, node: str, *, measured: float, required: float, unit: str = "", most: bool = False
-    ) -> None:
-        self.gate, self.node, self.unit = gate, node, unit
+    def __init__(self, gate: str, node: str, *, measured: float, required: float, unit: str = "") -> None:
+        self.gate, self.node = gate, node
         self.measured, self.required = measured, required
-        bound = "most" if most else "least"
-        figures = f"measured {measured:.6g}, required at {bound} {required:.6g}{unit and f' {unit}'}"
+        figures = f"measured {measured:.6g}, required {required:.6g}{unit and f' {unit}'}"
         super().__init__(f"gate '{gate}' not met at '{node}': {figures}")

@@ -168,8 +168,8 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
 
 
 def _unmet(gate: str, node: str, measured: float, required: float) -> FidelityError:
-    most = gate in AT_MOST
-    return FidelityError(gate, node, measured=measured, required=required, unit=UNITS[gate], most=most)
+    unit = f"{UNITS[gate]} at {'most' if gate in AT_MOST else 'least'}"
+    return FidelityError(gate, node, measured=measured, required=required, unit=unit)
 
 
 def write_baseline(path: PathText, comparison: Comparison) -> None:

@@ -1,6 +1,5 @@
 """Networks that the user's own code builds."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import torch
 from torch import nn
 
 from tests.data_files import write_houses, write_images
+from tests.own_modules import CODE, own_document
 from toolchain.errors import (
     ExperimentError,
     FrontendError,
     MissingFileError,
     ToolchainError,
     TrainingError,
-    UsageError,
 )
 from toolchain.ir import Graph, Stage
 from toolchain.ir.store import graph_document
@@ -31,151 +30,12 @@ from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
 from toolchain.workflow.untrained import untrained_network
 
-_CODE = """
-import torch
-from torch import nn
-
-from toolchain.frontends import as_model
-from toolchain.models import Connection, CubaLif, Network, Spiking
-
-
-class InLoop(nn.Module):
-    def __init__(self, channels, classes, hidden=12):
-        super().__init__()
-        self.inner, self.outer = nn.Linear(channels, hidden), nn.Linear(hidden, classes)
-        self.drop = nn.Dropout(0.2)
-        self.norm = nn.BatchNorm1d(hidden)
-        self.first, self.last = Spiking(vth=1.0, dv=0.2), Spiking(vth=1.0, dv=0.2)
-
-    def forward(self, x):
-        spikes = []
-        for t in range(x.shape[1]):
-            s = self.first(self.norm(self.inner(x[:, t])))
-            spikes.append(self.last(self.outer(self.drop(s))))
-        return torch.stack(spikes)
-
-
-class TimeFirst(InLoop):
-    def forward(self, x):
-        return super().forward(x.transpose(0, 1)).mean(0) * len(x)
-
-
-def sequential(channels, classes):
-    return nn.Sequential(
-        nn.Linear(channels, 12), CubaLif(12, dv=0.2), nn.Linear(12, classes), CubaLif(classes, vth=1e9)
-    )
-
-
-def filtered(channels, classes):
-    return nn.Sequential(
-        nn.Linear(channels, 12), CubaLif(12, du=0.5), nn.Linear(12, classes), CubaLif(classes, vth=1e9)
-    )
-
-
-def recurrent(channels, classes):
-    return Network(
-        inputs={"input": channels},
-        layers={"hidden": CubaLif(12, dv=0.2), "readout": CubaLif(classes, vth=float("inf"))},
-        connections={
-            Connection("encode", "input", "hidden"): nn.Linear(channels, 12, bias=False),
-            Connection("recur", "hidden", "hidden", delay=1): nn.Linear(12, 12),
-            Connection("decode", "hidden", "readout"): nn.Linear(12, classes, bias=False),
-        },
-        output="readout",
-    )
-
-
-def two_too_many(channels, classes):
-    return InLoop(channels, classes + 2)
-
-
-class Weightless(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.classes, self.last = classes, Spiking(vth=0.5)
-
-    def forward(self, x):
-        spikes = [self.last(x[:, t, : self.classes]) for t in range(x.shape[1])]
-        return torch.stack(spikes)
-
-
-def weightless(classes):
-    return Weightless(classes)
-
-
-def frozen(channels, classes):
-    return InLoop(channels, classes).requires_grad_(False)
-
-
-def lazy(classes):
-    return nn.Sequential(nn.LazyLinear(classes), CubaLif(classes, vth=1e9))
-
-
-class Detached(InLoop):
-    def forward(self, x):
-        return super().forward(x).detach()
-
-
-class Values(InLoop):
-    def forward(self, x):
-        return super().forward(x).sum(0)
-
-
-class Means(InLoop):
-    def forward(self, x):
-        return super().forward(x).mean(0)
-
-
-class Shares(InLoop):
-    def forward(self, x):
-        return super().forward(x).sum(0).softmax(-1)
-
-
-class Still(InLoop):
-    def forward(self, x):
-        return super().forward(torch.stack([x.flatten(1)] * 3, 1)).sum(0)
-
-
-def pictures(shape, classes):
-    maps = nn.Conv2d(shape[0], 4, 3, padding=1, bias=False)
-    return nn.Sequential(maps, Spiking(), nn.Flatten(), nn.Linear(4 * shape[1] * shape[2], classes))
-
-
-def made(shape, classes):
-    return as_model(pictures(shape, classes), torch.zeros(1, *shape))
-
-
-def leaves():
-    raise SystemExit(3)
-
-
-def nothing(**_):
-    return 3
-
-
-def asks(colour):
-    return None
-
-
-def fails():
-    raise RuntimeError("out of luck")
-"""
-
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
     path = tmp_path / "net.py"
-    path.write_text(_CODE)
+    path.write_text(CODE)
     return path
-
-
-def _document(code: Path, name: str, **model: object) -> dict[str, Any]:
-    return {
-        "data": {"name": "sequential_digits", "train_samples": 80, "test_samples": 40},
-        "encoding": {"steps": 2},
-        "model": {"module": f"{code}:{name}", "flat": True, **model},
-        "training": {"epochs": 2, "batch_size": 20, "calibration_samples": 16},
-    }
 
 
 @pytest.mark.parametrize(("name", "model"), [("InLoop", {}), ("TimeFirst", {"time_first": True})])
@@ -183,7 +43,7 @@ def _document(code: Path, name: str, **model: object) -> dict[str, Any]:
 def test_a_module_is_trained_as_it_is_and_kept_as_its_graph(
     name: str, model: dict[str, object], code: Path, tmp_path: Path
 ) -> None:
-    experiment = parse_experiment(_document(code, name, **model))
+    experiment = parse_experiment(own_document(code, name, **model))
     run = train(experiment, tmp_path / "run")
     code.unlink()
     assert isinstance(run.network, Graph)
@@ -202,7 +62,7 @@ def _numbers(run: TrainedRun) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_training_that_was_interrupted_goes_on_with_the_same_numbers(code: Path, tmp_path: Path) -> None:
-    experiment = parse_experiment(_document(code, "InLoop"))
+    experiment = parse_experiment(own_document(code, "InLoop"))
     whole = train(experiment, tmp_path / "whole")
 
     def stop(_: str, done: int, __: int) -> None:
@@ -220,20 +80,20 @@ def test_a_training_that_was_interrupted_goes_on_with_the_same_numbers(code: Pat
 
 
 def test_a_module_that_takes_rows_is_told_how_pictures_become_rows(code: Path, tmp_path: Path) -> None:
-    document = _document(code, "InLoop", flat=False)
+    document = own_document(code, "InLoop", flat=False)
     document["data"]["name"] = "digits"
     document["encoding"]["name"] = "rate"
     with pytest.raises(ToolchainError, match="does not run on the example") as caught:
         train(parse_experiment(document), tmp_path / "run")
     assert "a step is [1, 8, 8]; with `flat = true` below [model]" in caught.value.__notes__[0]
     with pytest.raises(ToolchainError) as flat:
-        train(parse_experiment(_document(code, "InLoop", time_first=True)), tmp_path / "flat")
+        train(parse_experiment(own_document(code, "InLoop", time_first=True)), tmp_path / "flat")
     assert "`flat" not in "".join(getattr(flat.value, "__notes__", ()))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
-    experiment = parse_experiment(_document(code, "sequential"))
+    experiment = parse_experiment(own_document(code, "sequential"))
     network = untrained_network(experiment, load_data(experiment))
     assert isinstance(network, Network | FeedForward)
 
@@ -242,7 +102,7 @@ def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
 def test_a_network_of_linear_connections_is_pruned_and_kept(
     pruning: object, code: Path, tmp_path: Path
 ) -> None:
-    experiment = parse_experiment(_document(code, "recurrent") | {"pruning": pruning})
+    experiment = parse_experiment(own_document(code, "recurrent") | {"pruning": pruning})
     run = train(experiment, tmp_path / "run")
     assert isinstance(run.network, Network)
     prediction = predict_build(compile_run(tmp_path / "run", target="emulator"), stage=Stage.FLOAT)
@@ -250,7 +110,7 @@ def test_a_network_of_linear_connections_is_pruned_and_kept(
 
 
 def test_a_sequential_network_with_biases_is_kept_as_it_was_built(code: Path, tmp_path: Path) -> None:
-    experiment = parse_experiment(_document(code, "sequential"))
+    experiment = parse_experiment(own_document(code, "sequential"))
     encoded = load_data(experiment)
     network = untrained_network(experiment, encoded)
     torch.manual_seed(experiment.seed)
@@ -263,14 +123,14 @@ def test_a_sequential_network_with_biases_is_kept_as_it_was_built(code: Path, tm
 
 
 def test_what_no_graph_holds_is_said_before_the_training(code: Path) -> None:
-    experiment = parse_experiment(_document(code, "filtered"))
+    experiment = parse_experiment(own_document(code, "filtered"))
     with pytest.raises(FrontendError, match="bias in front of a current filter") as caught:
         untrained_network(experiment, load_data(experiment))
     assert "filtered" in caught.value.__notes__[0]
 
 
 def test_the_same_seed_builds_the_same_numbers_and_leaves_those_of_others(code: Path) -> None:
-    experiment = parse_experiment(_document(code, "InLoop"))
+    experiment = parse_experiment(own_document(code, "InLoop"))
     encoded = load_data(experiment)
     before = torch.get_rng_state()
     first, second = (untrained_network(experiment, encoded) for _ in range(2))
@@ -297,20 +157,20 @@ def test_the_same_seed_builds_the_same_numbers_and_leaves_those_of_others(code: 
     ],
 )
 def test_what_cannot_be_trained_is_said(name: str, message: str, code: Path) -> None:
-    experiment = parse_experiment(_document(code, name))
+    experiment = parse_experiment(own_document(code, name))
     with pytest.raises(ExperimentError, match=message) as caught:
         untrained_network(experiment, load_data(experiment))
     assert caught.value.key == "model.module"
 
 
 def test_a_result_without_gradient_is_refused_before_the_training(code: Path) -> None:
-    experiment = parse_experiment(_document(code, "Detached"))
+    experiment = parse_experiment(own_document(code, "Detached"))
     with pytest.raises(FrontendError, match="has no gradient.*leave `no_grad`, `detach`"):
         untrained_network(experiment, load_data(experiment))
 
 
 def test_a_batch_that_the_module_cannot_take_is_named(code: Path, tmp_path: Path) -> None:
-    document = _document(code, "Still", flat=False)
+    document = own_document(code, "Still", flat=False)
     document["data"] = {"name": "digits", "train_samples": 41, "test_samples": 20}
     document["encoding"] = {"name": "direct", "steps": 3}
     document["training"]["batch_size"] = 40
@@ -326,7 +186,7 @@ def test_new_samples_are_shown_for_the_steps_of_the_network(
     name: str, encoding: str, steps: int, code: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "photos").mkdir()
-    document = _document(code, name, flat=False)
+    document = own_document(code, name, flat=False)
     document["data"] = {"name": "images", "path": str(write_images(tmp_path / "photos")), "size": [6, 5]}
     document["encoding"] = {"name": encoding, "steps": 5}
     document["training"]["epochs"] = 1
@@ -344,7 +204,7 @@ def test_new_samples_are_shown_for_the_steps_of_the_network(
 
 def _houses(code: Path, name: str, table: Path) -> dict[str, Any]:
     data = {"name": "csv", "path": str(table), "targets": ["price", "rent"]}
-    return _document(code, name) | {"data": data, "encoding": {"name": "rate", "steps": 5}}
+    return own_document(code, name) | {"data": data, "encoding": {"name": "rate", "steps": 5}}
 
 
 def test_real_values_of_a_module_are_those_of_its_build(code: Path, tmp_path: Path) -> None:
@@ -364,96 +224,8 @@ def test_scores_that_a_module_changes_are_no_real_values(
         untrained_network(experiment, load_data(experiment))
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("last", [1, 2])
-def test_a_run_goes_on_with_the_code_that_began_it_only(last: int, code: Path, tmp_path: Path) -> None:
-    experiment = parse_experiment(_document(code, "InLoop"))
-
-    def stop(_: str, done: int, __: int) -> None:
-        if done == last:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(experiment, tmp_path / "run", stop)
-    code.write_text(_CODE.replace("dv=0.2", "dv=0.9"))
-    with pytest.raises(UsageError, match="another version of the code under `model.module` began"):
-        train(experiment, tmp_path / "run")
-    code.write_text(_CODE)
-    train(experiment, tmp_path / "run")
-    code.write_text(_CODE + "\n")
-    with pytest.raises(UsageError, match="choose another place, or take that version back"):
-        train(experiment, tmp_path / "run")
-    code.unlink()
-    assert train(experiment, tmp_path / "run").history.network
-
-
-@pytest.mark.parametrize("changed", ["parts/layers.py", "sizes.py"])
-def test_a_run_goes_on_with_the_files_that_its_code_imports_only(changed: str, tmp_path: Path) -> None:
-    (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "__init__.py").write_text("from .layers import neurons\n")
-    (tmp_path / "parts" / "layers.py").write_text(
-        "from toolchain.models import Spiking\nimport sizes\n"
-        "def neurons():\n    return Spiking(vth=1.0, dv=0.2)\n"
-    )
-    (tmp_path / "sizes.py").write_text("HIDDEN = 9\n")
-    (tmp_path / "unrelated.py").write_text("")
-    own = _CODE.replace("import torch\n", "import torch\nfrom parts import neurons\n", 1)
-    (tmp_path / "net.py").write_text(own.replace("Spiking(vth=1.0, dv=0.2)", "neurons()"))
-    experiment = parse_experiment(_document(tmp_path / "net.py", "InLoop"))
-
-    def stop(_: str, done: int, __: int) -> None:
-        if done == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(experiment, tmp_path / "run", stop)
-    began = json.loads((tmp_path / "run" / "code.json").read_text())
-    assert sorted(began["files"]) == ["parts/__init__.py", "parts/layers.py", "sizes.py"]
-    before = (tmp_path / changed).read_text()
-    (tmp_path / changed).write_text(before + "\n")
-    with pytest.raises(UsageError, match=f"another version of '{changed}', which the code under"):
-        train(experiment, tmp_path / "run")
-    (tmp_path / changed).write_text(before)
-    assert train(experiment, tmp_path / "run").history.network
-
-
-def test_neighbours_of_one_file_are_not_those_of_another(tmp_path: Path) -> None:
-    for name, hidden in (("a", 7), ("b", 11)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "sizes.py").write_text(f"HIDDEN = {hidden}\n")
-        own = _CODE.replace("hidden=12", "hidden=HIDDEN").replace(
-            "import torch\n", "from sizes import HIDDEN\nimport torch\n", 1
-        )
-        (tmp_path / name / "net.py").write_text(own)
-        experiment = parse_experiment(_document(tmp_path / name / "net.py", "InLoop"))
-        own_module = untrained_network(experiment, load_data(experiment))
-        assert isinstance(own_module, OwnNetwork)
-        assert own_module.module.get_submodule("inner").weight.shape[0] == hidden
-
-
-@pytest.mark.parametrize("name", ["Detached", "nowhere"])
-def test_a_module_that_cannot_be_trained_leaves_no_folder(name: str, code: Path, tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError):
-        train(parse_experiment(_document(code, name)), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_code_that_failed_before_it_learnt_may_be_mended(code: Path, tmp_path: Path) -> None:
-    document = _document(code, "InLoop")
-    good = code.read_text()
-    code.write_text(
-        good.replace("return torch.stack(spikes)", "assert len(x) < 20\n        return torch.stack(spikes)")
-    )
-    document["training"]["batch_size"] = 24
-    experiment = parse_experiment(document)
-    with pytest.raises(AssertionError):
-        train(experiment, tmp_path / "run")
-    code.write_text(good)
-    assert train(experiment, tmp_path / "run").history.network
-
-
 def test_samples_that_lie_otherwise_are_noticed(code: Path) -> None:
-    experiment = parse_experiment(_document(code, "TimeFirst"))
+    experiment = parse_experiment(own_document(code, "TimeFirst"))
     with pytest.raises(
         ExperimentError, match=r"samples that lie as \[time, batch, \.\.\.\]; say with `time_first`"
     ) as caught:
@@ -463,64 +235,9 @@ def test_samples_that_lie_otherwise_are_noticed(code: Path) -> None:
 
 def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nowhere.py"):
-        experiment = parse_experiment(_document(tmp_path / "nowhere.py", "Net"))
+        experiment = parse_experiment(own_document(tmp_path / "nowhere.py", "Net"))
         untrained_network(experiment, load_data(experiment))
     (tmp_path / "bad.py").write_text("def (")
-    experiment = parse_experiment(_document(tmp_path / "bad.py", "Net"))
+    experiment = parse_experiment(own_document(tmp_path / "bad.py", "Net"))
     with pytest.raises(ExperimentError, match="SyntaxError"):
         untrained_network(experiment, load_data(experiment))
-
-
-_KEEPS = """
-
-class Keeps(InLoop):
-    def __init__(self, channels, classes):
-        super().__init__(channels, classes)
-        self.register_buffer("kept", torch.zeros(1))
-
-    def forward(self, x):
-        self.kept.zero_()
-        self.kept = x.detach().mean().reshape(1)
-        return super().forward(x)
-"""
-
-
-def test_states_that_a_module_resets_in_place_stay_its_own(code: Path, tmp_path: Path) -> None:
-    """Validation between the epochs leaves nothing behind that a later step cannot change."""
-    code.write_text(_CODE + _KEEPS)
-    document = _document(code, "Keeps")
-    document["data"]["validation_fraction"] = 0.2
-    assert len(train(parse_experiment(document), tmp_path / "run").history.network) == 2
-
-
-def test_still_pictures_have_no_steps_that_come_first(code: Path) -> None:
-    document = _document(code, "Still", flat=False, time_first=True)
-    document["data"] = {"name": "digits", "train_samples": 40, "test_samples": 20}
-    document["encoding"] = {"name": "direct", "steps": 3}
-    experiment = parse_experiment(document)
-    with pytest.raises(ExperimentError, match="no meaning for still pictures: leave it out, or") as caught:
-        untrained_network(experiment, load_data(experiment))
-    assert caught.value.key == "model.time_first"
-
-
-_ROWS = """
-
-class Rows(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.inner, self.last = nn.Linear(64, classes), Spiking(vth=1.0, dv=0.2)
-
-    def forward(self, x):
-        return torch.stack([self.last(self.inner(x[:, t].flatten(1))) for t in range(x.shape[1])])
-"""
-
-
-def test_a_module_that_goes_through_the_channels_of_still_pictures_is_told(code: Path) -> None:
-    code.write_text(_CODE + _ROWS)
-    document = _document(code, "Rows", flat=False)
-    document["data"] = {"name": "digits", "train_samples": 40, "test_samples": 20}
-    document["encoding"] = {"name": "direct", "steps": 3}
-    experiment = parse_experiment(document)
-    with pytest.raises(ExperimentError, match="still pictures .batch, C, H, W.: show them at") as caught:
-        untrained_network(experiment, load_data(experiment))
-    assert caught.value.key == "model.module"
