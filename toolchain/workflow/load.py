@@ -19,6 +19,6 @@ def load(folder: PathText) -> Build:
     if is_run(path):
         raise UsageError(
             f"'{path}' is a run, as 'pumice train' writes it, and no build",
-            f"compile it first: 'pumice compile {path} -o BUILD', or `pumice.compile_run` in Python",
+            f"compile it first: 'pumice compile {path}', or `pumice.compile_run` in Python",
         )
     return Build.load(path)

@@ -57,7 +57,7 @@ def digest_of_file(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _imported(file: Path, root: Path) -> set[Path]:
+def _imported(file: Path, root: Path) -> list[Path]:
     """Return the files below a folder that were loaded because a file, or one of them, imports them."""
     done, waiting = set[Path](), [(file, "")]
     while waiting:
@@ -69,7 +69,7 @@ def _imported(file: Path, root: Path) -> set[Path]:
                 continue
             done.add(place)
             waiting.append((place, module.__package__ or ""))
-    return done
+    return sorted(done)
 
 
 def _names(path: Path, package: str) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _beside(name: str, folder: Path) -> bool:
 
 def _forget_neighbours() -> None:
     """Let what another file imported from beside it be imported anew: names of files are used twice."""
-    for name in _NEIGHBOURS:
+    for name in sorted(_NEIGHBOURS):
         sys.modules.pop(name, None)
     _NEIGHBOURS.clear()
 
@@ -145,7 +145,8 @@ def builder_of(model: OwnModel) -> Callable[..., object]:
         raise ExperimentError(_KEY, f"'{file}' ends in {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(file.parent.resolve()))
-        _NEIGHBOURS.update(name for name in set(sys.modules) - before if _beside(name, file.parent))
+        added = [name for name in list(sys.modules) if name not in before and _beside(name, file.parent)]
+        _NEIGHBOURS.update(added)
     build = getattr(code, name, None)
     if not callable(build):
         own = [value for value in vars(code).values() if getattr(value, "__module__", "") == spec.name]
