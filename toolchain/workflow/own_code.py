@@ -46,10 +46,9 @@ def code_of(model: object) -> OwnCode | None:
     if not file.is_file():
         return None
     root = file.parent.resolve()
-    imported = {path.relative_to(root).as_posix(): path for path in _imported(file.resolve(), root)}
-    return OwnCode(
-        root, digest_of_file(file), {name: digest_of_file(imported[name]) for name in sorted(imported)}
-    )
+    imported = _imported(file.resolve(), root)
+    digests = {path.relative_to(root).as_posix(): digest_of_file(path) for path in imported}
+    return OwnCode(root, digest_of_file(file), digests)
 
 
 def digest_of_file(path: Path) -> str:
