@@ -85,7 +85,7 @@ def test_neighbours_of_one_file_are_not_those_of_another(tmp_path: Path) -> None
         experiment = parse_experiment(own_document(tmp_path / name / "net.py", "InLoop"))
         own_module = untrained_network(experiment, load_data(experiment))
         assert isinstance(own_module, OwnNetwork)
-        assert own_module.module.get_submodule("inner").weight.shape[0] == hidden
+        assert own_module.module.get_parameter("inner.weight").shape[0] == hidden
 
 
 @pytest.mark.parametrize("name", ["Detached", "nowhere"])
