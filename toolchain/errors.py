@@ -393,8 +393,8 @@ class FidelityError(ToolchainError):
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, gate: str, node: str, *, measured: float, required: float) -> None:
+    def __init__(self, gate: str, node: str, *, measured: float, required: float, unit: str = "") -> None:
         self.gate, self.node = gate, node
         self.measured, self.required = measured, required
-        figures = f"measured {measured:.6g}, required {required:.6g}"
+        figures = f"measured {measured:.6g}, required {required:.6g}{unit and f' {unit}'}"
         super().__init__(f"gate '{gate}' not met at '{node}': {figures}")

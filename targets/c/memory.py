@@ -132,7 +132,7 @@ def _messages(name: str, sender: Sender, index: str) -> list[Member]:
 def _read_out(name: str, output: ir.Output, size: int) -> list[Member]:
     what = f"for '{output.name}'"
     match output.decode:
-        case Decode.SPIKE_COUNT:
+        case Decode.SPIKE_COUNT | Decode.SPIKE_RATE:
             return [Member(f"{name}_score", "uint32_t", size, f"numbers of spikes {what}")]
         case Decode.MEAN_V:
             return [Member(f"{name}_score", "int64_t", size, f"sums of potentials {what}")]

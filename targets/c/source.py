@@ -24,6 +24,7 @@ LARGEST: Final = 2**26
 """Bytes of tables that are written: compilers take minutes, and much memory, for more."""
 _MEANINGS: Final = {
     Decode.SPIKE_COUNT: "the most spikes",
+    Decode.SPIKE_RATE: "the most spikes",
     Decode.LAST_V: "the largest potential after the last step",
     Decode.MEAN_V: "the largest mean potential",
     Decode.MAX_V: "the largest potential of all steps",

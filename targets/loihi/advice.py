@@ -15,7 +15,7 @@ from toolchain.errors import DoesNotFitError
 from toolchain.ir.matrix import sources_of
 
 OTHER_NEURONS: Final = (
-    "compile with `replace_reset=zero`, which measures what that costs, and train with the integers; "
+    'compile with `replace_reset="zero"`, which measures what that costs, and train with the integers; '
     "a neuron that does more than reset to zero runs on loihi2"
 )
 """What to do where a chip has not the neurons of a network."""

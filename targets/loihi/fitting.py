@@ -129,7 +129,7 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
             f"{name.replace(' ', '_')}={fit.limits[name].value:g}"
             for name in (DECAY_PROFILES, THRESHOLD_PROFILES)
         )
-        return (f"{few}: compile with `{options}`, as `target=loihi1` does for its own",)
+        return (f'{few}: compile with `{options}`, as `target="loihi1"` does for its own',)
     if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
         return ()
     if fit.in_order is None:

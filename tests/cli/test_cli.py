@@ -127,7 +127,9 @@ def test_gates_and_baselines_decide_the_exit_code(
     assert main(["compare", build, "--baseline", baseline]) == 0
     capsys.readouterr()
     assert main(["compare", build, "--gate", "spike_f1=1.5", "--json"]) == 4
-    assert "gate 'spike_f1' not met at 'hidden'" in capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
+    assert "gate 'spike_f1' not met at 'hidden'" in said
+    assert "required 1.5 of 1 at least" in said
 
 
 def test_bad_input_gets_one_clear_sentence(

@@ -70,7 +70,7 @@ def print_source(source: "SourceFacts") -> None:
     """Print how far the network is what its framework computed; what is not equal, an error will say."""
     print_table(
         f"what the framework computed, {source.samples} samples of {source.steps} steps",
-        ("population", "equal spikes", "spike F1", "largest v error", "first difference"),
+        ("population", "equal spikes", "spike F1", "largest v error, units of the model", "first difference"),
         source.rows(),
     )
     for sentence in source.sentences if source.equal else ():
@@ -83,12 +83,12 @@ def print_quantization(report: "QuantizationReport") -> None:
         out.tell(report.calibration_sentence)
     for name, node in report.inputs.items():
         out.tell(
-            f"input '{name}': calibrated for values of {-node.range:.4g} .. {node.range:.4g} in "
-            f"{node.bits} bits; what lies beyond is clipped"
+            f"input '{name}': values from {-node.range:.4g} to {node.range:.4g} become integers of "
+            f"{node.bits} bits and a sign; what lies beyond is clipped"
         )
     print_table(
         "connections",
-        ("name", "signs", "synapses", "bits", "exp", "clipped", "zeroed", "RMS"),
+        ("name", "signs", "synapses", "bits", "exp", "clipped", "zeroed", "RMS error of weights"),
         [
             (
                 name,

@@ -93,7 +93,7 @@ def _print_judgement(judgement: "Judgement", build: "Build") -> None:
         print_forecast(judgement.continuation.figures)
     if judgement.attribution is not None:
         print_attribution(judgement.attribution)
-    for sentence in judgement.sentences():
+    for sentence in judgement.sentences(outcome=False):
         out.tell(sentence)
     # Float is the network as it was read; these figures leave out what the file could not say.
     for note in build.notes if build.facts.imported is not None else ():
@@ -140,7 +140,7 @@ def print_comparison(comparison: "Comparison") -> None:
     """Print agreement per population and at the output."""
     print_table(
         f"float against fixed, {comparison.samples} samples",
-        ("population", "equal", "spike F1", "rate error", "v error", "first divergence"),
+        ("population", "equal", "spike F1", "rate error", "v error, thresholds", "first divergence"),
         [
             (
                 name,

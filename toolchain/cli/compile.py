@@ -238,6 +238,14 @@ def compile_model(
             help="Keep the state after every epoch in this folder, and continue from it.",
         ),
     ] = None,
+    causes: Annotated[
+        bool,
+        typer.Option(
+            "--causes/--no-causes",
+            help="Split the loss by cause, which takes most of the time; 'pumice compare --causes' does it "
+            "later.",
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Turn a trained network into integers for a target, and write a build folder with its report."""
@@ -273,7 +281,7 @@ def compile_model(
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
-        judgement = _judge(build, progress)
+        judgement = _judge(build, progress, causes=causes)
         build.save(output, judgement)
     if as_json:
         answer(build_document(build, output))
@@ -283,11 +291,11 @@ def compile_model(
         build.facts.source.require_equal()
 
 
-def _judge(build: "Build", progress: "StageProgress") -> "Judgement | None":
+def _judge(build: "Build", progress: "StageProgress", *, causes: bool) -> "Judgement | None":
     """Return the comparison of a build on its own samples; None if it has none."""
     from toolchain.workflow.compare import compare_build
 
-    return None if build.stimulus is None else compare_build(build, attribute=True, progress=progress)
+    return None if build.stimulus is None else compare_build(build, attribute=causes, progress=progress)
 
 
 def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int | None, seed: int) -> "Build":

@@ -38,7 +38,7 @@ def demo(
     else:
         print_result(result)
         print_comparison(judgement.comparison)
-        for sentence in judgement.sentences():
+        for sentence in judgement.sentences(outcome=False):
             out.tell(sentence)
         out.print(f"report: {output / 'report.html'} ({result.seconds:.0f} s)", soft_wrap=True)
     judgement.require_exact()

@@ -1,5 +1,8 @@
-"""`pumice show`: what is in a build."""
+"""`pumice show`: what is in a build, and what came of a run."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -7,6 +10,7 @@ import typer
 from toolchain.cli.builds import print_quantization
 from toolchain.cli.console import answer, out
 from toolchain.cli.options import AsJson, BuildFolder
+from toolchain.cli.train import print_run, run_document
 
 
 def show(
@@ -27,17 +31,21 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the network of a build, and what quantization did to it."""
+    """Print the network of a build, and what quantization did to it; or what came of a run."""
     from toolchain.errors import UsageError
     from toolchain.ir import print_graph
     from toolchain.stage import Stage
     from toolchain.workflow.load import load
+    from toolchain.workflow.run_folder import is_run
     from toolchain.workflow.show import graph_after, show_graph, show_node
 
     if after is not None and why is not None:
         raise UsageError("`after` shows a network and `why` a node", "give one of the two")
     if after is not None and stage is not None:
         raise UsageError("a pass decides whether its network is in integers", "leave out `stage`")
+    if is_run(build):
+        _show_run(build, as_json=as_json, asked=(stage, after, why))
+        return
     loaded = load(build)
     passes = [each.name for each in loaded.passes]
     if why is not None:
@@ -63,3 +71,24 @@ def show(
             for note in loaded.notes:
                 out.tell(f"note: {note}")
             print_quantization(loaded.quantization)
+
+
+def _show_run(folder: Path, *, as_json: bool, asked: Sequence[str | None]) -> None:
+    """Say the experiment of a run, its epochs, and what it reached."""
+    from toolchain.errors import UsageError
+    from toolchain.workflow.run_folder import TrainedRun
+
+    if any(each is not None for each in asked):
+        raise UsageError(
+            f"'{folder}' is a run, which has no integers yet: `stage`, `after` and `why` are of builds",
+            f"compile it first: 'pumice compile {folder} -o BUILD'",
+        )
+    trained = TrainedRun.load(folder)
+    experiment = trained.experiment.model_dump(mode="json", exclude_defaults=True)
+    records = [asdict(each) for each in trained.history.network]
+    answer(run_document(trained, folder) | {"experiment": experiment, "records": records})
+    if as_json:
+        return
+    data, model = trained.experiment.data.name, trained.experiment.model.name
+    out.print(f"run of data '{data}', network '{model}', seed {trained.experiment.seed}")
+    print_run(trained, folder)

@@ -65,4 +65,5 @@ def _option(argument: str, options: Mapping[str, Any]) -> str:
         case "False":
             return option.secondary_opts[0] if option.secondary_opts else yes
         case _:
-            return f"{yes} {value}"
+            # A text is quoted in Python, and is none in a shell.
+            return f"{yes} " + value.strip('"')

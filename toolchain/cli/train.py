@@ -1,6 +1,7 @@
 """`pumice train`: from an experiment file to a trained, pruned network."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli.console import answer, out, print_table, stages
@@ -30,21 +31,28 @@ def train(
     settings = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         trained = run(settings, output, progress)
+    answer(run_document(trained, output))
+    if not as_json:
+        print_run(trained, output)
+
+
+def run_document(trained: "TrainedRun", folder: Path) -> dict[str, Any]:
+    """Return what machines are told of a run."""
     last = trained.history.network[-1]
-    if as_json:
-        answer(
-            {
-                "run": str(output),
-                "epochs": last.epoch,
-                "loss": last.loss,
-                "train_accuracy": last.accuracy,
-                **_measured(trained),
-                **_learnt(trained.time_constants),
-            }
-        )
-        return
+    return {
+        "run": str(folder),
+        "epochs": last.epoch,
+        "loss": last.loss,
+        "train_accuracy": last.accuracy,
+        **_measured(trained),
+        **_learnt(trained.time_constants),
+    }
+
+
+def print_run(trained: "TrainedRun", folder: Path) -> None:
+    """Print what came of a training, and what comes next."""
     _print(trained)
-    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
+    out.print(f"next: pumice compile {folder} -o BUILD", soft_wrap=True)
 
 
 def _print(trained: "TrainedRun") -> None:

@@ -6,7 +6,7 @@ from toolchain.data.events.binning import Slicing, bin_events
 from toolchain.data.events.event_sources import EventData
 from toolchain.data.events.recordings import Recordings
 from toolchain.data.new_samples.raw_encoder import RawEncoder
-from toolchain.data.new_samples.raw_files import RawSamples
+from toolchain.data.new_samples.raw_samples import RawSamples
 from toolchain.data.pictures.cifar import load_cifar10, load_cifar100
 from toolchain.data.pictures.digits import load_digits
 from toolchain.data.pictures.images import Images, as_pictures, in_rows, normalised

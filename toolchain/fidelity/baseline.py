@@ -19,6 +19,17 @@ AT_MOST: Final = ("accuracy_drop", "error_rise", "rate_error", "membrane_error")
 AT_LEAST: Final = ("spike_agreement", "spike_f1", "prediction_agreement")
 GATES: Final = (*AT_MOST, *AT_LEAST)
 
+UNITS: Final[Mapping[str, str]] = {
+    "accuracy_drop": "points of accuracy",
+    "error_rise": "% of the error of the real numbers",
+    "rate_error": "of the mean number of spikes",
+    "membrane_error": "thresholds, or standard deviations of what never fires",
+    "spike_agreement": "of all entries",
+    "spike_f1": "of 1",
+    "prediction_agreement": "% of the samples",
+}
+"""What the figure of each gate counts."""
+
 _NODE_GATES: Final[Mapping[str, Callable[[Agreement], float | None]]] = {
     "rate_error": lambda node: node.rate_error,
     "membrane_error": lambda node: node.membrane_error,
@@ -153,7 +164,12 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
             )
         met = measured <= required if gate in AT_MOST else measured >= required
         if not met:
-            raise FidelityError(gate, node, measured=measured, required=required)
+            raise _unmet(gate, node, measured, required)
+
+
+def _unmet(gate: str, node: str, measured: float, required: float) -> FidelityError:
+    unit = f"{UNITS[gate]} at {'most' if gate in AT_MOST else 'least'}"
+    return FidelityError(gate, node, measured=measured, required=required, unit=unit)
 
 
 def write_baseline(path: PathText, comparison: Comparison) -> None:
@@ -233,4 +249,4 @@ def _check(gate: str, node: str, measured: float | None, required: float | None)
         )
     met = measured <= required + _TOLERANCE if gate in AT_MOST else measured >= required - _TOLERANCE
     if not met:
-        raise FidelityError(gate, node, measured=measured, required=required)
+        raise _unmet(gate, node, measured, required)

@@ -95,7 +95,7 @@ def _read(
             return (values * valid).sum(axis=1)
         case Decode.LAST_V:
             return values[np.arange(samples), ends - 1]
-        case Decode.MEAN_V:
+        case Decode.MEAN_V | Decode.SPIKE_RATE:
             return (values * valid).sum(axis=1) / ends[:, None]
         case Decode.MAX_V:
             return np.where(valid, values, -np.inf).max(axis=1)

@@ -43,7 +43,8 @@ def from_feed_forward(
     Batch-norm goes into weights and bias. A residual stream carries currents, not spikes, so it has no
     node: every layer of neurons receives each branch since the stream began as a connection of its
     own, its norm included. A 1 x 1 convolution of a stream is composed with the branches. The
-    classifier becomes integrating neurons that never fire; their last potential is `T` times the score.
+    classifier becomes integrating neurons that never fire; their last potential is `T` times the score. Of a
+    network that is `averaged` they forget at every step, and their mean potential is the score itself.
 
     Args:
         network: Network; its running statistics are used in either mode.
@@ -143,9 +144,8 @@ class _Translator:
         if isinstance(value, Sent):
             raise FrontendError("the network must end in a Linear")
         self._population("readout", value)
-        self.nodes.append(
-            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=self.classes)
-        )
+        decode = Decode.MEAN_V if self.network.averaged else Decode.LAST_V
+        self.nodes.append(ir.Output(name="output", inputs=("readout",), decode=decode, classes=self.classes))
 
     def _population(self, name: str, value: Current, module: Spiking | None = None) -> None:
         """Add a population of these neurons, or one that never fires, with what it reads."""
@@ -158,12 +158,13 @@ class _Translator:
         bias = value.bias.reshape(-1, *[1] * (len(value.shape) - 1))
         reset = ir.Reset.ZERO if module is None else module.reset
         amount = None if module is None else module.effective_amount
+        forgets = 1.0 if self.network.averaged else 0.0
         self.nodes.append(
             ir.Lif(
                 name=name,
                 inputs=tuple(inputs),
                 du=np.ones(value.shape),
-                dv=np.full(value.shape, 0.0 if module is None else module.dv),
+                dv=np.full(value.shape, forgets if module is None else module.dv),
                 vth=np.full(value.shape, np.inf if module is None else module.vth),
                 bias=np.broadcast_to(bias, value.shape),
                 origin=Origin.whole(f"parts.{name}", int(np.prod(value.shape))),

@@ -124,7 +124,7 @@ class Output(Node):
     @property
     def reads_potential(self) -> bool:
         """Whether the membrane potential is read, not the spikes."""
-        return self.decode in {Decode.LAST_V, Decode.MEAN_V, Decode.MAX_V}
+        return self.decode.reads_potential
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the operand's type: reading happens on the host."""

@@ -28,6 +28,8 @@ class Decode(Enum):
 
     SPIKE_COUNT = "spike_count"
     """How often each neuron fired."""
+    SPIKE_RATE = "spike_rate"
+    """How often each neuron fired in a step, on average."""
     LAST_V = "last_v"
     """Its potential after the last step."""
     MEAN_V = "mean_v"
@@ -36,6 +38,11 @@ class Decode(Enum):
     """Its largest potential."""
     NONE = "none"
     """Nothing: the spikes are recorded, and no score is made of them."""
+
+    @property
+    def reads_potential(self) -> bool:
+        """Whether the membrane potential is read, not the spikes."""
+        return self in {Decode.LAST_V, Decode.MEAN_V, Decode.MAX_V}
 
 
 LONGEST_DELAY: Final = 2**24

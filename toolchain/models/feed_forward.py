@@ -13,6 +13,7 @@ from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.integration import loops_obstacle
 from toolchain.models.network import NetworkRecord, check_part_names
+from toolchain.models.over_steps import mean_over_steps
 from toolchain.models.spiking import Spiking
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS
 
@@ -98,6 +99,8 @@ class FeedForward(nn.Module):
         self.shape = (channels, height, width)
         self.steps = count_of(steps, "steps", least=1, most=MOST)
         self.input_code = optional_code(input_code, "input_code")
+        self.averaged = False
+        """Whether its graph says the mean over the steps, as real values need; a sum ranks classes alike."""
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.
@@ -155,13 +158,14 @@ class FeedForward(nn.Module):
         """Return the blocks that read `name`."""
         return tuple(block for block in self.blocks if name in block.sources)
 
-    def forward(self, x: Tensor, *, record: bool = False) -> NetworkRecord:
+    def forward(self, x: Tensor, *, record: bool = False, lengths: Tensor | None = None) -> NetworkRecord:
         """Run a batch from rest.
 
         Args:
             x: Still images `[batch, C, H, W]`, shown for `steps` steps; or frames `[batch, time, C, H, W]`;
                 computed in the network's own precision, whatever type of number it has.
             record: Whether to keep spikes and potentials of every layer of neurons (else none are).
+            lengths: Number of valid frames of each sample; later ones are not read. None if all are valid.
 
         Raises:
             FrontendError: The images are of another size.
@@ -192,7 +196,7 @@ class FeedForward(nn.Module):
                 value = _folded(module, operands[0])
             values[block.name] = value
         # Of another type under autocast.
-        return NetworkRecord(value.to(like.dtype).mean(dim=0), spikes, potentials, {})
+        return NetworkRecord(mean_over_steps(value.to(like.dtype), lengths, time=0), spikes, potentials, {})
 
     def _frames(self, x: Tensor) -> Tensor:
         if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:

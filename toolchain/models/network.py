@@ -15,6 +15,7 @@ from toolchain.models.delays import recalled
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import InputCode, optional_code
 from toolchain.models.neurons import CubaLif, MaskedSynapses
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
 
 if TYPE_CHECKING:
@@ -187,43 +188,47 @@ class Network(nn.Module):
         """Return a layer by name."""
         return cast("CubaLif", self.layers[name])
 
-    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> NetworkRecord:
+    def forward(
+        self, x: Tensor | Mapping[str, Tensor], *, record: bool = False, lengths: Tensor | None = None
+    ) -> NetworkRecord:
         """Run a batch from rest, in compiled loops where they know the network; see `obstacle`.
 
         Args:
             x: Values `[batch, time, channels]`, or one such tensor per input name. They are computed in the
                 network's own precision, whatever type of number they have.
             record: Whether to keep potentials and currents of every layer.
+            lengths: Number of valid steps of each sample; later ones are not read. None if all are valid.
 
         Raises:
             ArgumentError: It is not of that shape: the time may be missing.
         """
         streams = self._streams(x)
         if self.obstacle(record=record) is not None:
-            return self._step_by_step(streams, record=record)
+            return self._step_by_step(streams, record=record, lengths=lengths)
         done = self._in_loops(streams, tuple(self.layers), record=record)
         return NetworkRecord(
-            self._scores(done.spikes[self.output], done.v[self.output]),
+            self._scores(done.spikes[self.output], done.v[self.output], lengths),
             done.spikes,
             done.v if record else {},
             done.u,
         )
 
-    def scores(self, x: Tensor | Mapping[str, Tensor]) -> Tensor:
+    def scores(self, x: Tensor | Mapping[str, Tensor], lengths: Tensor | None = None) -> Tensor:
         """Return the class scores `[batch, classes]` of a batch alone: no spike is stored as a number.
 
         Args:
             x: As for a call of the network.
+            lengths: Likewise.
 
         Raises:
             ArgumentError: It is not of the right shape.
         """
         if self.obstacle() is not None:
-            return self(x).scores
+            return self(x, lengths=lengths).scores
         heard = (self.output,) if self.readout is Readout.SPIKE_COUNT else ()
         done = self._in_loops(self._streams(x), heard, record=False)
         v = done.v[self.output]
-        return self._scores(done.spikes.get(self.output, v), v)
+        return self._scores(done.spikes.get(self.output, v), v, lengths)
 
     def obstacle(self, *, record: bool = False) -> str | None:
         """Return why a run goes step by step through autograd, as a clause; None if it goes in loops.
@@ -258,7 +263,9 @@ class Network(nn.Module):
             backward=torch.is_grad_enabled(),
         )
 
-    def _step_by_step(self, streams: Mapping[str, Tensor], *, record: bool) -> NetworkRecord:
+    def _step_by_step(
+        self, streams: Mapping[str, Tensor], *, record: bool, lengths: Tensor | None
+    ) -> NetworkRecord:
         """Run a batch step by step, every operation known to autograd: what the loops are compared with."""
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
@@ -295,7 +302,7 @@ class Network(nn.Module):
         over_time = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
         v_over_time = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
         u_over_time = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
-        scores = self._scores(over_time[self.output], v_over_time[self.output])
+        scores = self._scores(over_time[self.output], v_over_time[self.output], lengths)
         return NetworkRecord(scores, over_time, v_over_time if record else {}, u_over_time)
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -313,16 +320,16 @@ class Network(nn.Module):
             streams[name] = stream.to(like.device, like.dtype)
         return streams
 
-    def _scores(self, spikes: Tensor, v: Tensor) -> Tensor:
+    def _scores(self, spikes: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
         match self.readout:
             case Readout.SPIKE_COUNT:
-                return spikes.sum(dim=1)
+                return total_over_steps(spikes, lengths)
             case Readout.LAST_V:
-                return v[:, -1]
+                return last_step(v, lengths)
             case Readout.MEAN_V:
-                return v.mean(dim=1)
+                return mean_over_steps(v, lengths)
             case Readout.MAX_V:
-                return v.amax(dim=1)
+                return largest_over_steps(v, lengths)
             case _:
                 assert_never(self.readout)
 

@@ -58,12 +58,12 @@ class LivingPart:
             alive = torch.from_numpy(np.flatnonzero(masks[name])) if name in masks else None
             neurons.meter = meter if meter is None or alive is None else _PartOfMeter(meter, alive)
 
-    def __call__(self, x: Tensor) -> NetworkRecord:
+    def __call__(self, x: Tensor, *, lengths: Tensor | None = None) -> NetworkRecord:
         """Run a batch; see `FeedForward.forward`."""
         with torch.no_grad():
             for taken in self._taken:
                 taken.take()
-        result = self._small(x)
+        result = self._small(x, lengths=lengths)
         for taken in self._statistics:
             taken.give_back()
         return result

@@ -28,7 +28,7 @@ def load_chip(name: str) -> ChipTarget:
     if not isinstance(target, ChipTarget):
         raise TargetError(
             f"target '{name}' has no cores to fill",
-            "check the build against a chip: `target=loihi1`, or loihi2; or a processor: `target=c`",
+            'check the build against a chip: `target="loihi1"`, or loihi2; or a processor: `target="c"`',
         )
     return target
 
@@ -44,7 +44,7 @@ def load_writer(name: str) -> ProcessorTarget:
     if not isinstance(target, ProcessorTarget):
         raise TargetError(
             f"target '{name}' writes no programs for processors",
-            "check the build against a processor with `target=c`",
+            'check the build against a processor with `target="c"`',
         )
     return target
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from toolchain.models import NetworkRecord
 from toolchain.training.divergence import Position
 
-ScoreModel = Callable[[Tensor], NetworkRecord]
-"""Something that computes scores of a batch, among others a network."""
+ScoreModel = Callable[..., NetworkRecord]
+"""Something that computes scores of a batch, among others a network; it takes `lengths` as that does."""
 
 
 class Callback:

@@ -1,7 +1,7 @@
 """The training loop: steps, epochs, a checkpoint after each, and what is left where it ends early."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from enum import Enum
@@ -37,7 +37,7 @@ from toolchain.training.records import Records
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
-from toolchain.training.validation import Results, Validation
+from toolchain.training.validation import Results, Validation, ValidationSamples
 
 _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "autocast": "off"}
 """Options that a state of before does not name, and what it was trained with."""
@@ -46,15 +46,16 @@ _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "au
 @draws("train")
 def fit(
     network: Network | FeedForward | GraphNetwork | OwnModule,
-    inputs: Samples,
+    inputs: Samples | Mapping[str, Samples],
     labels: Samples | None,
     options: FitOptions,
     *,
     seed: int,
-    validation: tuple[Samples, Samples | None] | None = None,
+    validation: ValidationSamples | None = None,
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
+    lengths: Samples | None = None,
 ) -> Records:
     """Train a network in place.
 
@@ -66,17 +67,21 @@ def fit(
         network: Network, which is trained in place.
         inputs: Samples `[samples, time, channels]`, or what else the network takes: an array (in
             memory or memory-mapped), a tensor, or anything with a length that gives a sample per index.
-            Read batch by batch, never copied as a whole.
+            Read batch by batch, never copied as a whole. Of a network with several inputs a mapping of
+            such by their names.
         labels: Classes `[samples]`, whole numbers from 0, learnt by cross-entropy; or real values
             `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
         seed: Seed of the order of samples.
         validation: Inputs and labels that the network is judged by after the last step of every epoch, before
             callbacks hear that it has ended. It does not learn from them: they change none of its numbers.
+            Lengths of its samples may stand third.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch, in this order.
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
             terminal or a notebook, which shows samples a second, too.
+        lengths: Number of valid steps of each sample, `[samples]`: scores are read of these, and what stands
+            after them is padding. None if all are valid.
 
     Returns:
         A record for each epoch, those of a state that was continued from included: a tuple that shows itself,
@@ -91,7 +96,7 @@ def fit(
         OutOfMemoryError: A batch needs more memory than there is.
     """
     options = check_type(options, "options", FitOptions)
-    samples = SampleReader(network, inputs, labels, paired=labels is None)
+    samples = SampleReader(network, inputs, labels, paired=labels is None, lengths=lengths)
     start = count_of(seed, "seed")
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     device = _device(options.device)
@@ -197,9 +202,10 @@ class _Training:
 
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: Results) -> float:
         """Learn from a batch, and return its loss."""
-        x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        with self.options.autocast.context(x.device):
-            scores = self._scores(x)
+        like = next(self.network.parameters())
+        x, target = samples.read_pairs(batch, like)
+        with self.options.autocast.context(like.device):
+            scores = self._scores(x, samples.lengths(batch, like))
             loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -212,14 +218,14 @@ class _Training:
         results.add(value, scores, target)
         return value
 
-    def _scores(self, x: Tensor) -> Tensor:
+    def _scores(self, x: Any, lengths: Tensor | None) -> Tensor:  # noqa: ANN401 - a tensor, or one per input
         network = self.network
         if isinstance(network, Network):
-            return network.scores(x)
+            return network.scores(x, lengths)
         model: ScoreModel = network
         for each in self.callbacks:
             model = each.stand_in(model, self.position)
-        return model(x).scores
+        return (model(x) if lengths is None else model(x, lengths=lengths)).scores
 
     def _clip(self) -> None:
         parameters, most = list(self.network.parameters()), self.options.gradient_clip

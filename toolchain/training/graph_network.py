@@ -18,6 +18,7 @@ from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
 from toolchain.ir.matrix import with_values
 from toolchain.models import NetworkRecord
 from toolchain.models.entering import tensor_of
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.graph_connection import TrainedConnection
 from toolchain.training.graph_parts import GraphActivity, GraphParts
@@ -91,13 +92,16 @@ class GraphNetwork(nn.Module):
         """Return the module of a connection of the graph."""
         return cast("TrainedConnection", self.connections[self._places[name]])
 
-    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> NetworkRecord:
+    def forward(
+        self, x: Tensor | Mapping[str, Tensor], *, record: bool = False, lengths: Tensor | None = None
+    ) -> NetworkRecord:
         """Run a batch from rest.
 
         Args:
             x: Values `[batch, time, *features]` in the model's units, or one such tensor per input.
             record: Whether to keep spikes, potentials and currents of every population; the latter two in
                 the units of the fixed graph, if there is one.
+            lengths: Number of valid steps of each sample; later ones are not read. None if all are valid.
 
         Returns:
             Scores of the first output, in the model's units, and records.
@@ -105,7 +109,7 @@ class GraphNetwork(nn.Module):
         streams = self._streams(x)
         entering = {node.name: self._enter(node, streams[node.name]) for node in self.graph.inputs}
         done = self._run(entering, record=record)
-        scores = self._scores(done)
+        scores = self._scores(done, lengths)
         if not record:
             return NetworkRecord(scores, {}, {}, {})
         spikes = {node.name: done.sent[node.name] for node in self.graph.populations}
@@ -264,14 +268,14 @@ class GraphNetwork(nn.Module):
                 bias = straight_through(bias, np.left_shift(mantissa, exponent))
         return bias.reshape(*bias.shape, *[1] * (node.vth.ndim - bias.dim()))
 
-    def _scores(self, done: GraphActivity) -> Tensor:
+    def _scores(self, done: GraphActivity, lengths: Tensor | None) -> Tensor:
         output = self.graph.outputs[0]
         name = output.inputs[0]
         values = done.v[name] if output.reads_potential else done.sent[name]
         if output.reads_potential and self.fixed is not None:
             unit = cast("ir.FixedLif", self.fixed[name]).scale * 2.0**fixedpoint.ALIGNMENT_BITS
             values = values.double() / torch.from_numpy(unit).to(values.device)
-        read = _read(output.decode, values).to(self.precision)
+        read = _read(output.decode, values, lengths).to(self.precision)
         if output.weights is not None:
             read = read @ torch.from_numpy(np.array(output.weights)).to(read).T
         return read if output.bias is None else read + torch.from_numpy(np.array(output.bias)).to(read)
@@ -281,17 +285,17 @@ def _whole_run() -> Any:  # noqa: ANN401 - a module, imported when it is needed 
     return import_module("toolchain.training.whole_run")
 
 
-def _read(decode: Decode, values: Tensor) -> Tensor:
+def _read(decode: Decode, values: Tensor, lengths: Tensor | None) -> Tensor:
     """Return class scores of whole samples from `[batch, time, N]`."""
     match decode:
         case Decode.SPIKE_COUNT | Decode.NONE:
-            return values.sum(dim=1)
+            return total_over_steps(values, lengths)
         case Decode.LAST_V:
-            return values[:, -1]
-        case Decode.MEAN_V:
-            return values.mean(dim=1)
+            return last_step(values, lengths)
+        case Decode.MEAN_V | Decode.SPIKE_RATE:
+            return mean_over_steps(values, lengths)
         case Decode.MAX_V:
-            return values.amax(dim=1)
+            return largest_over_steps(values, lengths)
         case _:
             assert_never(decode)
 

@@ -18,7 +18,8 @@ class OwnModule(nn.Module):
 
     Args:
         module: The module, which is trained in place.
-        scores_of: From a batch to scores `[batch, outputs]`, by running the module from rest.
+        scores_of: From a batch and the lengths of its samples to scores `[batch, outputs]`, by running the
+            module from rest.
         forms: Shapes that a batch may have.
         scores: Number of scores.
         states: Names of its buffers that are states of neurons, which no checkpoint holds.
@@ -27,7 +28,7 @@ class OwnModule(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        scores_of: Callable[[Tensor], Tensor],
+        scores_of: Callable[[Tensor, Tensor | None], Tensor],
         *,
         forms: tuple[Axes, ...],
         scores: int,
@@ -39,9 +40,14 @@ class OwnModule(nn.Module):
         self._scores_of = scores_of
         self._states = frozenset(f"module.{name}" for name in states)
 
-    def forward(self, x: Tensor) -> NetworkRecord:
-        """Run a batch from rest; only scores are recorded."""
-        return NetworkRecord(self._scores_of(x), {}, {}, {})
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> NetworkRecord:
+        """Run a batch from rest; only scores are recorded.
+
+        Args:
+            x: The samples.
+            lengths: Number of valid steps of each; later ones are not read. None if all are valid.
+        """
+        return NetworkRecord(self._scores_of(x, lengths), {}, {}, {})
 
     def obstacle(self) -> str:
         """Return why it does not go through compiled loops."""

@@ -1,6 +1,6 @@
 """Training with integers: a few epochs that repair what quantization changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
@@ -31,7 +31,7 @@ class HoldInRange(Callback):
 def tune_graph(
     graph: Graph,
     fixed: Graph | None,
-    inputs: Samples,
+    inputs: Samples | Mapping[str, Samples],
     labels: Samples | None,
     options: FitOptions,
     *,
@@ -41,6 +41,7 @@ def tune_graph(
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
+    lengths: Samples | None = None,
 ) -> tuple[Graph, Records]:
     """Go on training the weights and biases of a graph, with its integers in the forward pass.
 
@@ -61,6 +62,7 @@ def tune_graph(
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch.
         progress: Function that is called after every epoch; by default a bar where somebody looks.
+        lengths: Number of valid steps of each sample; None if all are valid.
 
     Returns:
         The float graph with new weights and biases, and one record per epoch.
@@ -75,5 +77,6 @@ def tune_graph(
         checkpoint=checkpoint,
         callbacks=(*callbacks, HoldInRange()),
         progress=progress,
+        lengths=lengths,
     )
     return network.tuned(), records

@@ -87,6 +87,8 @@ def learn_stdp(
     places = csr_array((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)
     by_source = csc_array(places)
     forget = np.exp(-network.dt_ms / np.array([options.tau_source_ms, options.tau_target_ms]))
+    if len(network.inputs) != 1:
+        raise TrainingError(f"STDP takes networks of one input, got {len(network.inputs)}")
     samples = SampleReader(network, inputs)
     for i in range(len(samples)):
         with torch.no_grad():

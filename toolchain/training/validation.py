@@ -1,5 +1,6 @@
 """How a network does on samples that it does not learn from, and the sums behind every such figure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -13,6 +14,12 @@ from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import SampleReader, Samples
+
+_Entering = Samples | Mapping[str, Samples]
+ValidationSamples = (
+    tuple[_Entering, Samples | None] | tuple[_Entering, Samples | None, Samples | NDArray[np.int64] | None]
+)
+"""Inputs and labels, as `fit` takes them, and the numbers of their valid steps, where not all are."""
 
 
 @final
@@ -58,7 +65,7 @@ class Validation:
     Args:
         network: Network, which says what shapes fit.
         samples: The samples and their labels, as `fit` takes them; the labels are None if samples come in
-            pairs.
+            pairs. Lengths may stand third.
         batch_size: Samples at a time.
 
     Raises:
@@ -68,15 +75,17 @@ class Validation:
     def __init__(
         self,
         network: Network | FeedForward | GraphNetwork | OwnModule,
-        samples: tuple[Samples, Samples | None],
+        samples: ValidationSamples,
         batch_size: int,
     ) -> None:
         given: Any = samples
-        if not isinstance(given, tuple) or len(given) != len(("inputs", "labels")):
+        if not isinstance(given, tuple) or len(given) not in {2, 3}:
             what = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
             raise ArgumentError("validation", "a pair: inputs and labels", what)
-        inputs, labels = samples
-        self._reader = SampleReader(network, inputs, labels, paired=labels is None, name="validation")
+        inputs, labels, lengths = (*given, None)[:3]
+        self._reader = SampleReader(
+            network, inputs, labels, paired=labels is None, name="validation", lengths=lengths
+        )
         self._batch_size = batch_size
 
     def judge(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> Results:
@@ -101,11 +110,17 @@ class Validation:
         like, was_training = next(network.parameters()), network.training
         network.eval()
         try:
-            with torch.inference_mode():
+            # States that a module of the user keeps from call to call would be of inference for ever.
+            with torch.no_grad() if isinstance(network, OwnModule) else torch.inference_mode():
                 for start in range(0, len(self._reader), self._batch_size):
                     batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
                     x, target = self._reader.read_pairs(batch, like)
-                    scores = network.scores(x) if isinstance(network, Network) else network(x).scores
+                    lengths = self._reader.lengths(batch, like)
+                    scores = (
+                        network.scores(x, lengths)
+                        if isinstance(network, Network)
+                        else network(x, lengths=lengths).scores
+                    )
                     batches.append((scores, target))
         finally:
             network.train(was_training)

@@ -143,7 +143,13 @@ class ImportCheck(Summarised):
 
     def summary(self) -> Summary:
         """Return the verdict, and a row per population."""
-        head = ("population", "equal spikes", "spike F1", "largest v error", "first difference")
+        head = (
+            "population",
+            "equal spikes",
+            "spike F1",
+            "largest v error, units of the model",
+            "first difference",
+        )
         return Summary(f"ImportCheck: {self.sentences()[0]}", head, self.document().rows())
 
     def require_equal(self) -> None:

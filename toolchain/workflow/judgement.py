@@ -92,13 +92,22 @@ class Judgement(Summarised):
         exact = [f"; {name} {'is equal' if item.equal else 'DIFFERS'}" for name, item in self.exact.items()]
         return Summary(f"Judgement: {line}{''.join(exact)}", head, rows)
 
-    def sentences(self) -> list[str]:
-        """Return the results: clipped inputs, the targets that had to be exact, the causes of the loss."""
+    def sentences(self, *, outcome: bool = True) -> list[str]:
+        """Return the results: clipped inputs, exact targets or the loss, causes of the loss, and misfit.
+
+        Args:
+            outcome: Whether the loss is said where no target had to be exact.
+        """
         causes = [] if self.attribution is None else [self.attribution.sentence()]
         misfit = [f"It does not fit its chip: {self.misfit}."] if self.misfit else []
         clipped = [f"{each}." for each in self.clipped]
         exact = [result.sentence(name) for name, result in self.exact.items()]
-        return [*clipped, *exact, *causes, *misfit]
+        return [*clipped, *([self._outcome()] if outcome and not exact else []), *exact, *causes, *misfit]
+
+    def _outcome(self) -> str:
+        """Return what the integers cost, where no target says that they are equal to themselves."""
+        line = self.comparison.summary().line
+        return f"{line}. No target was compared with the integers step by step: name some by `exact`."
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.new_samples.raw_encoder import RawEncoder
-from toolchain.data.new_samples.raw_files import RawSamples
+from toolchain.data.new_samples.raw_samples import RawSamples
 from toolchain.data.sets.data_set import SampleKind
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
@@ -47,15 +47,18 @@ def open_samples(build: Build, path: PathText, *, encoded: bool | None = None) -
         if encoder is None and (not is_npz or encoded is False):
             if (form := build.facts.outputs) is not None and form.forecast is not None:
                 raise UsageError(
-                    f"'{place}' cannot be predicted: the build forecasts a series, and takes "
-                    "windows of it that are encoded already",
-                    "give what enters the network as an .npz, of the form of stimulus.npz in its folder",
+                    f"'{place}' cannot be predicted: the build forecasts a series, and an earlier version "
+                    "made it, which knows encoded windows of it only",
+                    "train anew and compile that, or give what enters the network as an .npz, of the form of "
+                    "stimulus.npz in its folder",
                 )
             raise UsageError(
                 f"'{place}' would have to be encoded as the samples of the training, which this build does "
                 "not know: it was made of a network without its data, or by an earlier version",
                 "give what enters the network as an .npz, or compile the run folder of the training again",
             )
+        return Stimulus.open(place)
+    if is_npz and encoded is None and encoder.form.kind is SampleKind.WINDOWS:
         return Stimulus.open(place)
     if not is_npz or encoded is False or encoder.form.kind in {SampleKind.SOUND, SampleKind.EVENTS}:
         if is_npz and encoded is None and _enters(place):
@@ -105,4 +108,6 @@ def stimuli(build: Build, samples: Stimulus | RawSamples) -> Iterator[Stimulus]:
     for start in range(0, len(samples), together):
         some = samples.take(slice(start, start + together))
         trains = build.encoder.encode(some.samples[i] for i in range(len(some)))
-        yield build.stimulus_for(Stimulus({"input": trains}, some.labels))
+        stretch = build.encoder.steps // (build.encoder.form.shape or (1,))[0]
+        lengths = None if some.lengths is None else some.lengths * stretch
+        yield build.stimulus_for(Stimulus({"input": trains}, some.labels, lengths, present=some.present))

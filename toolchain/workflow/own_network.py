@@ -1,12 +1,10 @@
 """A network that the user's own code builds: loaded, run on samples, trained as it is, read as a graph."""
 
-import importlib.util
 import inspect
-import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
@@ -18,21 +16,20 @@ from torch.nn.parameter import is_lazy
 from toolchain.data.codes.input_encoder import gathered
 from toolchain.errors import ExperimentError, FrontendError, ToolchainError
 from toolchain.execution.stimulus import Stimulus
-from toolchain.files.disk import check_file
 from toolchain.frontends import as_model, from_torch
 from toolchain.frontends.modules import Recorded, is_recorded, recorded
 from toolchain.frontends.modules.learning import learner_of
-from toolchain.intake import path_of
 from toolchain.ir import Graph
 from toolchain.models import FeedForward, MaskedSynapses, Network
-from toolchain.suggestion import nearest
 from toolchain.training.own_module import OwnModule
 from toolchain.workflow.build_facts import OwnFacts
 from toolchain.workflow.import_check import check_graph
+from toolchain.workflow.own_code import builder_of, file_of
 from toolchain.workflow.prepare import EncodedData
 from toolchain.workflow.sections.model import OwnModel
 
 _KEY: Final = "model.module"
+_MOVING: Final = "or choose an [encoding] that makes sequences of them, such as rate"
 _EXAMPLE: Final = 16
 """Samples on which what the neurons do is compared with the graph."""
 
@@ -85,8 +82,34 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
     Raises:
         ExperimentError: There is no such file or function, or it returns what cannot be compiled.
     """
-    build = _builder(model)
-    classes = encoded.data.classes
+    module, classes = _built(model, encoded, seed), encoded.data.classes
+    sample = gathered(encoded.train, _EXAMPLE)
+    try:
+        if not is_recorded(module):
+            network = _with_steps(as_model(module, sample), module, model, encoded)
+            return _with_outputs(network, len(classes), model)
+        example = np.moveaxis(sample, 0, 1) if model.time_first else sample
+        record = recorded(module, {"input": example})
+        if record.layout.time is None:
+            _say_steps(record.steps, model, encoded)
+        _check_layout(record, model, encoded)
+        if encoded.outputs is not None:
+            _check_real_outputs(record)
+        learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
+    except ToolchainError as error:
+        error.add_note(_place(model, encoded.encoder.features))
+        raise
+    if learner.scores != len(classes):
+        raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
+    return OwnNetwork(module, learner, example, classes, sha256(file_of(model)[0].read_bytes()).hexdigest())
+
+
+def _built(model: OwnModel, encoded: EncodedData, seed: int) -> nn.Module:
+    """Run the user's code, and return the module that it builds, known to be one that can be trained."""
+    if encoded.encoder.still and model.time_first:
+        reason = f"has no meaning for still pictures: leave it out, {_MOVING}"
+        raise ExperimentError("model.time_first", reason)
+    build = builder_of(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -102,22 +125,7 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
         raise ExperimentError(_KEY, f"'{model.module}' has lazy layers; give them the sizes of their inputs")
     if not any(each.requires_grad for each in module.parameters()):
         raise ExperimentError(_KEY, f"'{model.module}' has no parameters that are trained")
-    sample = gathered(encoded.train, _EXAMPLE)
-    try:
-        if not is_recorded(module):
-            return _with_outputs(as_model(module, sample), len(classes), model)
-        example = np.moveaxis(sample, 0, 1) if model.time_first else sample
-        record = recorded(module, {"input": example})
-        _check_layout(record, model, encoded)
-        if encoded.outputs is not None:
-            _check_real_outputs(record)
-        learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
-    except ToolchainError as error:
-        error.add_note(_place(model, encoded.encoder.features))
-        raise
-    if learner.scores != len(classes):
-        raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
-    return OwnNetwork(module, learner, example, classes, sha256(_file_of(model)[0].read_bytes()).hexdigest())
+    return module
 
 
 def _place(model: OwnModel, shape: tuple[int, ...]) -> str:
@@ -131,10 +139,43 @@ def _place(model: OwnModel, shape: tuple[int, ...]) -> str:
 def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> None:
     expected = (1, 0) if model.time_first else (0, None) if encoded.encoder.still else (0, 1)
     if (record.layout.samples, record.layout.time) != expected:
+        if encoded.encoder.still:
+            raise ExperimentError(
+                _KEY,
+                f"the module runs on samples that lie as {record.layout}, and these are still pictures "
+                f"[batch, C, H, W]: show them at every step in its forward, {_MOVING}",
+            )
         raise ExperimentError(
             "model.time_first",
             f"the module runs on samples that lie as {record.layout}; say with `time_first` whether its "
             "forward takes [time, batch, ...]",
+        )
+
+
+def _with_steps(
+    network: Network | FeedForward, module: nn.Module, model: OwnModel, encoded: EncodedData
+) -> Network | FeedForward:
+    """Return a network that shows still pictures for as many steps as the encoding says.
+
+    A `FeedForward` that the user's code made has a number of its own, and an `nn.Sequential` none.
+    """
+    if encoded.encoder.still and isinstance(network, FeedForward):
+        if network is module:
+            _say_steps(network.steps, model, encoded)
+        else:
+            network.steps = encoded.encoder.steps
+    return network
+
+
+def _say_steps(shown: int, model: OwnModel, encoded: EncodedData) -> None:
+    """Say that a module shows still pictures for another number of steps than the encoding names."""
+    steps = encoded.encoder.steps
+    if shown != steps:
+        warnings.warn(
+            f"the module of '{model.module}' shows a picture for {shown} steps, and [encoding] says "
+            f"`steps = {steps}`: the {shown} of the module count; it is given the other number if the "
+            "function or class asks for an argument `steps`",
+            stacklevel=3,
         )
 
 
@@ -186,49 +227,6 @@ def _store_as_synapses(network: Network) -> None:
             with torch.no_grad():
                 layer.bias.add_(bias)
             layer.bias.requires_grad_(layer.bias.requires_grad or bias.requires_grad)
-
-
-def code_of(model: object) -> str | None:
-    """Return the SHA-256 of the file with the code of a model; None for a model of ours, or without file."""
-    if not isinstance(model, OwnModel):
-        return None
-    file = Path(model.module.rpartition(":")[0])
-    return sha256(file.read_bytes()).hexdigest() if file.is_file() else None
-
-
-def _file_of(model: OwnModel) -> tuple[Path, str]:
-    """Return the file, and the name of what it defines."""
-    text, _, name = model.module.rpartition(":")
-    if not text or not name.isidentifier():
-        raise ExperimentError(_KEY, f"expected 'FILE.py:NAME', got '{model.module}'")
-    file = path_of(text, "module")
-    check_file("module file", file)
-    return file, name
-
-
-def _builder(model: OwnModel) -> Callable[..., object]:
-    file, name = _file_of(model)
-    spec = importlib.util.spec_from_file_location(f"_pumice_own_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ExperimentError(_KEY, f"'{file}' is no Python file")
-    code = importlib.util.module_from_spec(spec)
-    # Dataclasses and the like look for their module, and the file may import its neighbours.
-    sys.modules[spec.name] = code
-    sys.path.insert(0, str(file.parent.resolve()))
-    try:
-        spec.loader.exec_module(code)
-    except (Exception, SystemExit) as error:
-        raise ExperimentError(_KEY, f"'{file}' ends in {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(file.parent.resolve()))
-    build = getattr(code, name, None)
-    if not callable(build):
-        own = [value for value in vars(code).values() if getattr(value, "__module__", "") == spec.name]
-        names = [each.__name__ for each in own if callable(each)]
-        hint = nearest(name, names)
-        reason = f"'{file}' defines no function or class '{name}'{hint and f'; {hint}'}"
-        raise ExperimentError(_KEY, reason, known=names)
-    return build
 
 
 def _arguments(build: Callable[..., object], encoded: EncodedData) -> dict[str, object]:

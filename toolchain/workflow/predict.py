@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.bars import draws
-from toolchain.data.new_samples.raw_files import RawSamples
+from toolchain.data.new_samples.raw_samples import RawSamples
 from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
 from toolchain.execution.companions import are_real, classes_or_targets
@@ -267,7 +267,7 @@ def predict_build(
         () if real else tuple(graph.outputs[0].classes),
         given.sources if isinstance(given, RawSamples) else (),
         build.facts.outputs,
-        None if isinstance(given, RawSamples) else given.present,
+        given.present,
     )
 
 

@@ -84,8 +84,12 @@ class EncodedData:
     def _stimulus(self, values: NDArray[Any], part: Part) -> Stimulus:
         present = self.present(part)
         labels = part.labels[: len(values)]
+        lengths = self.encoder.lengths(part)
         return Stimulus(
-            {"input": values}, labels, present=None if present is None else present[: len(values)]
+            {"input": values},
+            labels,
+            None if lengths is None else lengths[: len(values)],
+            present=None if present is None else present[: len(values)],
         )
 
     def present(self, part: Part) -> NDArray[np.float64] | None:

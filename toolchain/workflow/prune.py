@@ -39,7 +39,7 @@ from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
 from toolchain.training import NETWORK_FILES, fit, network_of, save_network
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.own_network import code_of
+from toolchain.workflow.own_code import code_of
 from toolchain.workflow.prepare import PRUNING_STREAM, EncodedData, fit_options, load_data
 from toolchain.workflow.run_folder import check_claim, claim
 from toolchain.workflow.sections.model import RecurrentModel

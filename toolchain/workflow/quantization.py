@@ -289,7 +289,7 @@ def repair_build(
     tuned, records = tune_graph(
         build.float_graph,
         build.fixed_graph,
-        next(iter(fitted.values.values())),
+        fitted.values,
         labels,
         options.fit_for(build.float_graph),
         seed=options.seed,
@@ -298,6 +298,7 @@ def repair_build(
         checkpoint=resume,
         callbacks=() if resume is None else (_OfOneTraining(build, fitted),),
         progress=progress,
+        lengths=fitted.lengths,
     )
     fixed, report = _round_again(build, tuned, samples.take(slice(0, _OBSERVED)))
     repair = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
@@ -323,10 +324,6 @@ def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArra
             f"{max(build.float_graph.scores - 1, 0)}, or real values [samples, outputs]",
         )
     fitted = fit_stimulus(build.float_graph, build.stimulus_for(samples))
-    if fitted.lengths is not None and (fitted.lengths != fitted.steps).any():
-        raise UsageError("quantization-aware training reads whole samples", "cut or pad them to one length")
-    if len(fitted.values) != 1:
-        raise UsageError("quantization-aware training takes networks of one input")
     return fitted, samples.labels
 
 

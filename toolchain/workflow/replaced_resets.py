@@ -15,7 +15,7 @@ from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import ReplacedResets
 
 _REMEDY = (
-    "`replace_reset=zero` gives them neurons that it has, and measures what that costs; training with the "
+    '`replace_reset="zero"` gives them neurons that it has, and measures what that costs; training with the '
     "integers may win some of it back"
 )
 

@@ -162,7 +162,7 @@ def program_of(name: str, graph: Graph) -> Program:
         raise TargetError(
             f"target '{name}' runs {' and '.join(kinds[stage] for stage in target.stages)} only, not "
             f"{kinds[graph.stage]}",
-            f"run another `stage`, or on `target={DEFAULT_EXECUTOR}`, which runs both",
+            f'run another `stage`, or on `target="{DEFAULT_EXECUTOR}"`, which runs both',
         )
     return target.build(graph)
 

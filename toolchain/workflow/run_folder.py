@@ -15,6 +15,7 @@ from toolchain.fidelity.outputs import OutputErrors, OutputForm
 from toolchain.files.disk import check_replaceable
 from toolchain.files.documents import (
     OMITTED,
+    Digest,
     Document,
     omitted,
     parse_document,
@@ -37,6 +38,7 @@ from toolchain.training import (
 )
 from toolchain.workflow.build_facts import OwnFacts
 from toolchain.workflow.experiment import Experiment, read_experiment
+from toolchain.workflow.own_code import OwnCode, digest_of_file
 
 RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
@@ -52,9 +54,12 @@ class CodeDocument(Document):
 
     Attributes:
         sha256: SHA-256 of the file that the experiment names.
+        files: SHA-256 of the files that it imports from its folder, by their place in it; runs of before do
+            not say it.
     """
 
     sha256: str
+    files: Annotated[dict[str, Digest], omitted({})] = Field(default_factory=dict)
 
 
 class History(Document):
@@ -235,13 +240,13 @@ def can_continue(folder: Path, experiment: Experiment) -> bool:
     return read_experiment(folder / EXPERIMENT) == experiment
 
 
-def check_claim(folder: Path, experiment: Experiment, code: str | None = None) -> None:
+def check_claim(folder: Path, experiment: Experiment, code: OwnCode | None = None) -> None:
     """Raise if the folder cannot be taken for this experiment; nothing is written.
 
     Args:
         folder: The run folder.
         experiment: The experiment.
-        code: SHA-256 of the user's code that builds its network, if there is such code now.
+        code: The user's code that builds its network, if there is such code now.
     """
     check_type(experiment, "experiment", Experiment, "read one from its file with `load_experiment`")
     check_replaceable(folder, EXPERIMENT, "a run folder")
@@ -251,20 +256,34 @@ def check_claim(folder: Path, experiment: Experiment, code: str | None = None) -
             f"'{folder}' holds a run of another experiment", "choose another place, or delete it"
         )
     began = folder / _CODE
-    if code is not None and began.is_file() and read_document(began, CodeDocument).sha256 != code:
+    if code is None or not began.is_file() or _has_nothing(folder):
+        return
+    document = read_document(began, CodeDocument)
+    changed = "" if document.sha256 == code.sha256 else "the code under `model.module`"
+    for name, digest in document.files.items():
+        if not changed and digest_of_file(code.folder / name) != digest:
+            changed = f"'{name}', which the code under `model.module` imports,"
+    if changed:
         raise UsageError(
-            f"'{folder}' holds a run that another version of the code under `model.module` began",
+            f"'{folder}' holds a run that another version of {changed} began",
             "choose another place, or take that version back",
         )
 
 
-def claim(folder: Path, experiment: Experiment, code: str | None = None) -> None:
+def _has_nothing(folder: Path) -> bool:
+    """Return whether a run has been begun, and nothing learnt: its code may still be mended."""
+    return {each.name for each in folder.iterdir()} <= {EXPERIMENT, _CODE, "training"} and not any(
+        (folder / "training").glob("*")
+    )
+
+
+def claim(folder: Path, experiment: Experiment, code: OwnCode | None = None) -> None:
     """Take the folder for this experiment and this code, or raise."""
     check_claim(folder, experiment, code)
     if not (folder / EXPERIMENT).is_file():
         write_document(folder / EXPERIMENT, experiment)
-    if code is not None and not (folder / _CODE).is_file():
-        write_document(folder / _CODE, CodeDocument(sha256=code))
+    if code is not None and (not (folder / _CODE).is_file() or _has_nothing(folder)):
+        write_document(folder / _CODE, CodeDocument(sha256=code.sha256, files=code.files))
 
 
 def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder | None) -> None:

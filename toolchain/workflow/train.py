@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from toolchain.bars import draws
 from toolchain.data.new_samples.raw_encoder import RawEncoder
-from toolchain.data.sets.data_set import Part, SampleKind
+from toolchain.data.sets.data_set import Part
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.outputs import OutputTally
@@ -21,10 +21,10 @@ from toolchain.pruning import ChannelPruning
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.training import Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
-from toolchain.training.samples import Samples
-from toolchain.training.validation import Validation
+from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.own_network import OwnNetwork, code_of
+from toolchain.workflow.own_code import code_of
+from toolchain.workflow.own_network import OwnNetwork
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
@@ -50,14 +50,15 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
         UsageError: The folder holds something else, or a run of another experiment or of other code.
     """
     folder = path_of(folder, "folder")
-    code = code_of(experiment.model)
-    check_claim(folder, experiment, code)
+    check_claim(folder, experiment, code_of(experiment.model))
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
     encoded = load_data(experiment)
-    claim(folder, experiment, code)
+    # What cannot be built leaves no folder behind, and once built it is known what its code imports.
+    untrained = untrained_network(experiment, encoded)
+    claim(folder, experiment, code_of(experiment.model))
     stages = _Stages(experiment, folder, encoded, progress)
-    network, records = stages.run()
+    network, records = stages.run(untrained)
     if isinstance(network, OwnNetwork):
         (trained, own), learner = network.graph(), network.learner
     else:
@@ -70,9 +71,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     records |= _measured("test", experiment, learner, encoded, (encoded.test, data.test))
     history, outputs = History(**records), encoded.outputs
     facts = RunFacts(experiment=experiment, history=history, data=data.origin, outputs=outputs, own=own)
-    series = data.kind is SampleKind.WINDOWS
-    encoder = None if series else RawEncoder.of(encoded.encoder, experiment.seed)
-    finish(folder, data.classes, facts, encoder)
+    finish(folder, data.classes, facts, RawEncoder.of(encoded.encoder, experiment.seed))
     return TrainedRun.load(folder)
 
 
@@ -96,9 +95,8 @@ class _Stages:
         self._experiment, self._folder = experiment, folder
         self._encoded, self._progress = encoded, progress
 
-    def run(self) -> tuple[_Untrained, dict[str, Any]]:
+    def run(self, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
         """Return the trained network, and the records of all stages by their fields in `History`."""
-        untrained = untrained_network(self._experiment, self._encoded)
         section = self._experiment.pruning
         match section:
             case None:
@@ -156,6 +154,7 @@ class _Stages:
             checkpoint=self._folder / state,
             callbacks=callbacks,
             progress=stage_progress(self._progress, stage),
+            lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )
 
 
@@ -175,10 +174,10 @@ def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
     )
 
 
-def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
-    """Return the validation samples and their labels; None without any."""
-    inputs = encoded.validation
-    return None if inputs is None else (inputs, encoded.data.validation.labels)
+def _validation(encoded: EncodedData) -> ValidationSamples | None:
+    """Return the validation samples, their labels and lengths; None without any."""
+    inputs, part = encoded.validation, encoded.data.validation
+    return None if inputs is None else (inputs, part.labels, encoded.encoder.lengths(part))
 
 
 def _measured(
@@ -200,7 +199,8 @@ def _measured(
     inputs, part = samples
     if inputs is None:
         return {}
-    validation = Validation(network, (inputs, part.labels), experiment.training.batch_size)
+    judged: ValidationSamples = (inputs, part.labels, encoded.encoder.lengths(part))
+    validation = Validation(network, judged, experiment.training.batch_size)
     form = encoded.outputs
     if form is None:
         return {name: validation.judge(network).accuracy}

@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from toolchain.data.codes.graded import input_code_of
-from toolchain.data.codes.input_encoder import gathered
+from toolchain.data.codes.graded import input_code_of, input_code_of_all
 from toolchain.errors import ExperimentError, FrontendError
 from toolchain.frontends import from_torch
 from toolchain.models import (
@@ -36,7 +35,7 @@ from toolchain.workflow.sections.model import (
 )
 
 _LOOKED_AT: Final = 256
-"""Samples whose values decide how graded values become integers."""
+"""Samples that are looked at closely to decide how graded values become integers."""
 
 
 def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network | FeedForward | OwnNetwork:
@@ -70,8 +69,16 @@ def _recurrent(experiment: Experiment, model: RecurrentModel, encoded: EncodedDa
 
 def _input_code(encoded: EncodedData) -> InputCode | None:
     """Return the integers that stand for graded values; None for spikes."""
-    values = gathered(encoded.train, _LOOKED_AT)
-    return None if values.dtype == np.bool_ else encoded.encoder.input_code or input_code_of(values)
+    train = encoded.train
+    if np.asarray(train[0]).dtype == np.bool_:
+        return None
+    if encoded.encoder.input_code is not None:
+        return encoded.encoder.input_code
+    if isinstance(train, np.ndarray):
+        return input_code_of_all(train, _LOOKED_AT)
+    # Each would have to be encoded first: some, evenly spaced, stand for all.
+    places = np.unique(np.linspace(0, len(train) - 1, min(_LOOKED_AT, len(train))).astype(np.int64))
+    return input_code_of(np.stack([np.asarray(train[int(place)]) for place in places]))
 
 
 def _convolutional(

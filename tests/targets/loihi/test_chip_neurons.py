@@ -78,7 +78,7 @@ def test_loihi_1_refuses_what_it_lacks_and_says_what_to_do(
         with pytest.raises(LackingNeuronsError, match=r"Intel Loihi 1 has no such neurons") as caught:
             ask(graph)
         assert caught.value.lacking == {"p": lacks}
-        assert "`replace_reset=zero`" in caught.value.remedy
+        assert '`replace_reset="zero"`' in caught.value.remedy
     notes = _fit(loihi2(), graph).notes
     assert any(f"'p' ({', '.join(lacks)}): Lava's LIF only resets to zero" in note for note in notes)
 

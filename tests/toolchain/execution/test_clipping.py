@@ -196,4 +196,7 @@ def test_the_commands_say_what_was_clipped_and_what_to_do(
     assert main([*compare, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["clipped"][0]["clipped"] == 3
     assert main(["show", str(tmp_path / "b")]) == 0
-    assert "input 'light': calibrated for values of -2.55 .. 2.55 in 8 bits" in capsys.readouterr().out
+    assert (
+        "input 'light': values from -2.55 to 2.55 become integers of 8 bits and a sign"
+        in capsys.readouterr().out
+    )

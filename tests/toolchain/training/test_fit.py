@@ -18,7 +18,7 @@ from toolchain.errors import (
     MissingFileError,
     TrainingError,
 )
-from toolchain.models import CubaLif, HrsnnShape, MaskedSynapses, Network, build_hrsnn
+from toolchain.models import Connection, CubaLif, HrsnnShape, MaskedSynapses, Network, build_hrsnn
 from toolchain.models.learnt import LEARNABLE
 from toolchain.reset import Reset
 from toolchain.training import FitOptions, fit, load_network, save_network
@@ -116,11 +116,53 @@ def test_only_synapses_can_be_saved(tmp_path: Path) -> None:
         save_network(network, tmp_path)
 
 
-def test_training_takes_networks_of_one_input() -> None:
-    network = small_network()
-    network.inputs["more"] = 3
-    with pytest.raises(ArgumentError, match="network: expected one input"):
-        fit(network, np.ones((2, 3, 6)), [0, 1], OPTIONS, seed=0)
+def _of_two_inputs(rng: np.random.Generator) -> Network:
+    synapses = {
+        Connection(name, source, target): MaskedSynapses(torch.from_numpy(rng.normal(size=shape)).float())
+        for name, source, target, shape in (
+            ("one", "left", "hidden", (9, 3)),
+            ("two", "right", "hidden", (9, 4)),
+            ("decode", "hidden", "readout", (2, 9)),
+        )
+    }
+    layers = {"hidden": CubaLif(9, dv=0.2), "readout": CubaLif(2, vth=float("inf"))}
+    return Network(inputs={"left": 3, "right": 4}, layers=layers, connections=synapses, output="readout")
+
+
+def test_several_inputs_are_learnt_from_by_their_names(rng: np.random.Generator) -> None:
+    network = _of_two_inputs(rng)
+    labels = np.arange(48) % 2
+    left = rng.random((48, 8, 3)) < 0.3
+    right = rng.random((48, 8, 4)) < 0.1 + 0.6 * labels[:, None, None]
+    given = {"right": right, "left": torch.from_numpy(left)}
+    options = FitOptions(8, 16, 0.02)
+    records = fit(network, given, labels, options, seed=0, validation=(given, labels))
+    assert records[-1].loss < records[0].loss
+    assert records[-1].validation_accuracy is not None
+    assert records[-1].validation_accuracy > 65
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([np.ones((2, 3, 3))] * 2, "a mapping of samples by the names.*'left', 'right', got a list"),
+        ({"left": np.ones((2, 3, 3))}, r"got samples for \['left'\]"),
+        ({"left": np.ones((2, 3, 3)), "right": np.ones((2, 3, 5))}, r"inputs\['right'\]: expected"),
+        ({"left": np.ones((2, 3, 3)), "right": np.ones((3, 3, 4))}, "2 samples of 3 steps, as the first"),
+        ({"left": np.ones((2, 3, 3)), "right": np.ones((2, 5, 4))}, "2 samples of 3 steps.*got 2 of 5"),
+    ],
+)
+def test_several_inputs_that_do_not_go_together_are_named(
+    inputs: Any, words: str, rng: np.random.Generator
+) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        fit(_of_two_inputs(rng), inputs, [0, 1], OPTIONS, seed=0)
+
+
+def test_several_inputs_come_with_labels_beside_them(rng: np.random.Generator) -> None:
+    given = {"left": np.ones((2, 3, 3)), "right": np.ones((2, 3, 4))}
+    with pytest.raises(ArgumentError, match="labels, one per sample, beside several inputs"):
+        fit(_of_two_inputs(rng), given, None, OPTIONS, seed=0)
 
 
 def test_a_network_or_options_of_another_kind_are_refused_by_name() -> None:

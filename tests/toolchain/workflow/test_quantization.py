@@ -136,8 +136,17 @@ def test_a_repaired_build_is_saved_and_read_as_it_was(
 def test_training_with_integers_needs_labels(rng: np.random.Generator, samples: Stimulus) -> None:
     with pytest.raises(UsageError, match="needs labels"):
         repair_build(_build(rng, samples), replace(samples, labels=None))
-    with pytest.raises(UsageError, match="one length"):
-        repair_build(_build(rng, samples), replace(samples, lengths=np.arange(60) % 12 + 1))
+
+
+def test_training_with_integers_reads_valid_steps_only(rng: np.random.Generator, samples: Stimulus) -> None:
+    lengths = np.arange(60) % 12 + 1
+    whole, cut = (
+        repair_build(_build(np.random.default_rng(3), samples), replace(samples, lengths=each), _QUICK)
+        for each in (None, lengths)
+    )
+    assert whole.facts.repair is not None
+    assert cut.facts.repair is not None
+    assert whole.facts.repair.loss != cut.facts.repair.loss
 
 
 def test_shared_decays_are_not_compensated_apart(rng: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ from tests.data_files import write_houses
 from tests.graphs import recurrent, spikes
 from toolchain.cli.main import main
 from toolchain.data import mackey_glass
-from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.errors import CorruptArtifactError, SeriesError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.continuation import series_in
 from toolchain.files.documents import parse_document
@@ -104,12 +104,84 @@ def test_the_first_value_of_a_continuation_is_the_prediction_itself(
     assert continued.form.scale.in_units(continued.fixed[0, 0]) == pytest.approx(values, abs=1e-9)
 
 
-def test_new_files_are_refused_for_a_series_and_what_it_takes_is_said(
-    forecast: Build, tmp_path: Path
-) -> None:
-    (tmp_path / "new.csv").write_text("x\n1\n2\n")
-    with pytest.raises(UsageError, match="the build forecasts a series.*give what enters the network as an"):
-        predict_build(forecast, tmp_path / "new.csv")
+def test_a_raw_series_is_forecast_window_by_window(forecast: Build, tmp_path: Path) -> None:
+    values = mackey_glass(samples=400).values[:20, 0]
+    rows = [f"2026-01-{i + 1:02d},{value!r}" for i, value in enumerate(values.tolist())]
+    (tmp_path / "new.csv").write_text("\n".join(["day,x", *rows]) + "\n")
+    said = predict_build(forecast, tmp_path / "new.csv")
+    assert said.real is not None
+    assert said.real.names == ("x",)
+    assert said.real.truth is None
+    # The table of the training was computed, and so named no column of times.
+    assert said.sources == tuple(f"row {i + 2}" for i in range(WINDOW - 1, 20))
+    assert len(said.real.values) == 20 - WINDOW + 1
+    encoder = forecast.encoder
+    assert encoder is not None
+    trains = encoder.encode([values[i : i + WINDOW, None] for i in range(20 - WINDOW + 1)])
+    by_hand = predict_build(forecast, Stimulus({"input": trains}))
+    assert np.array_equal(by_hand.scores["output"], said.scores["output"])
+    assert forecast.facts.outputs is not None
+    change = forecast.facts.outputs.scale.deviation[0] * by_hand.scores["output"]
+    assert said.real.values == pytest.approx(values[WINDOW - 1 :, None] + change)
+    np.savez(tmp_path / "new.npz", input=np.stack([values[:WINDOW, None], values[1 : WINDOW + 1, None]]))
+    again = predict_build(forecast, tmp_path / "new.npz", encoded=False)
+    assert again.real is not None
+    assert np.array_equal(again.real.values, said.real.values[:2])
+
+
+def test_windows_of_the_test_part_are_forecast_as_the_run_did(forecast: Build, tmp_path: Path) -> None:
+    series = mackey_glass(samples=400)
+    part = series.values[series.validation : series.test]
+    (tmp_path / "new.csv").write_text("\n".join(["x", *map(repr, part[:, 0].tolist())]) + "\n")
+    said, own = predict_build(forecast, tmp_path / "new.csv"), predict_build(forecast)
+    assert said.real is not None
+    assert own.real is not None
+    assert said.real.values[:TESTS] == pytest.approx(own.real.values)
+
+
+def test_a_forecast_names_the_time_of_the_last_value(tmp_path: Path) -> None:
+    rows = [f"day {i};{np.sin(i / 3):.4f};{np.cos(i / 5):.4f}".replace(".", ",") for i in range(120)]
+    (tmp_path / "a.csv").write_text("\n".join(["day;x;y", *rows]) + "\n")
+    data = {"name": "csv", "path": str(tmp_path / "a.csv")}
+    task = {"window": WINDOW, "horizon": HORIZON}
+    train(_experiment(data=data, task=task, pruning=False), tmp_path / "run")
+    build = compile_run(tmp_path / "run", target="emulator")
+    build.save(tmp_path / "build")
+    (tmp_path / "new.csv").write_text("\n".join(["day;x;y", *rows[:WINDOW], ";0,5;0,25"]) + "\n")
+    said = predict_build(Build.load(tmp_path / "build"), tmp_path / "new.csv")
+    assert said.sources == (f"day {WINDOW - 1}", f"row {WINDOW + 2}")
+    assert said.real is not None
+    said.save(tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text().splitlines()[0] == "sample,source,x,y"
+    (tmp_path / "short.csv").write_text("\n".join(["day;x;y", *rows[: WINDOW - 1]]) + "\n")
+    with pytest.raises(SeriesError, match=f"has {WINDOW - 1} values, and the network sees {WINDOW}"):
+        predict_build(build, tmp_path / "short.csv")
+    (tmp_path / "other.csv").write_text("day;x\n1;2\n")
+    with pytest.raises(SeriesError, match="has no column 'y'") as refused:
+        predict_build(build, tmp_path / "other.csv")
+    assert "trained on the columns x, y" in refused.value.__notes__[0]
+
+
+def test_a_table_that_holds_its_targets_says_the_error(tmp_path: Path) -> None:
+    path = write_houses(tmp_path)
+    data = {"name": "csv", "path": str(path), "targets": ["price", "rent"]}
+    train(_experiment(data=data, pruning=False), tmp_path / "run")
+    build = compile_run(tmp_path / "run", target="emulator")
+    said = predict_build(build, path)
+    assert said.real is not None
+    assert said.real.errors is not None
+    lines = path.read_text().splitlines()
+    prices = [float(line.split(";")[3].replace(",", ".")) for line in lines[1:]]
+    assert said.real.truth is not None
+    assert said.real.truth[:, 0] == pytest.approx(prices)
+    cells = lines[2].split(";")
+    lines[2] = ";".join([*cells[:3], "", *cells[4:]])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.warns(UserWarning, match="does not say 'price' of every row.*no error is known"):
+        ignored = predict_build(build, path)
+    assert ignored.real is not None
+    assert ignored.real.truth is None
+    assert np.array_equal(ignored.real.values, said.real.values)
 
 
 def test_the_figures_are_what_their_schema_says_and_come_back(judged: Judgement) -> None:

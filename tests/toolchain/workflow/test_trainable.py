@@ -13,7 +13,7 @@ from toolchain.arrays import Array
 from toolchain.errors import FrontendError, SourceMismatchError, UsageError
 from toolchain.ir import Stage
 from toolchain.ir.matrix import values_of
-from toolchain.models import CubaLif
+from toolchain.models import CubaLif, Spiking
 from toolchain.training import GraphNetwork
 from toolchain.workflow.trainable import trainable
 
@@ -129,3 +129,30 @@ def test_a_module_that_its_graph_is_not_is_refused_with_the_difference() -> None
 
     with pytest.raises(SourceMismatchError, match="not what the module returned"):
         trainable(Scaled(), task(12)[0])
+
+
+class _OfTwo(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.last = nn.Linear(3, 8), nn.Linear(4, 8), nn.Linear(8, 2)
+        self.inner, self.outer = Spiking(vth=1.0, dv=0.2), Spiking(vth=1.0, dv=0.2)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        currents = (self.one(left[:, t]) + self.two(right[:, t]) for t in range(left.shape[1]))
+        return torch.stack([self.outer(self.last(self.inner(each))) for each in currents], 1).sum(1)
+
+
+def test_a_module_of_several_inputs_is_trained_on_and_repaired(rng: np.random.Generator) -> None:
+    labels = np.arange(40) % 2
+    given = {
+        "left": rng.random((40, 7, 3)) < 0.4,
+        "right": rng.random((40, 7, 4)) < 0.2 + 0.5 * labels[:, None, None],
+    }
+    torch.manual_seed(0)
+    network = trainable(_OfTwo(), {name: each[:6] for name, each in given.items()})
+    records = pumice.fit(network, given, labels, pumice.FitOptions(4, 10, 0.02), seed=0)
+    assert records[-1].loss < records[0].loss
+    build = pumice.compile(network, pumice.Stimulus(given, labels))
+    repaired = pumice.repair(build, pumice.Stimulus(given, labels), pumice.RepairOptions.of_epochs(1))
+    assert repaired.facts.repair is not None
+    assert pumice.compare(repaired, exact=("emulator",)).exact["emulator"].equal

@@ -9,6 +9,8 @@ from toolchain.models.input_code import MOST_BITS, InputCode
 
 _CLOSE: Final = 1e-4
 """How far a value may be from a level, in levels."""
+_BLOCK: Final = 2**20
+"""Values that are looked at together, at least."""
 _ROUNDING: Final = 1e-6
 """The same for every level that it is from 0: what rounding to 32 bits leaves, and more."""
 
@@ -31,9 +33,32 @@ def input_code_of(values: NDArray[Any], bits: int = 8) -> InputCode:
     if len(different) <= 2**bits + 1:
         for levels in range(1, 2**bits):
             scaled = different * levels
-            if (np.abs(scaled - np.rint(scaled)) <= _CLOSE + _ROUNDING * scaled).all():
+            if _are_whole(scaled):
                 needed = max(int(np.rint(peak * levels)).bit_length(), 1)
                 return (
                     InputCode(float(levels), needed) if needed <= MOST_BITS else InputCode.up_to(peak, bits)
                 )
     return InputCode.up_to(peak, bits)
+
+
+def input_code_of_all(samples: NDArray[Any], some: int, bits: int = 8) -> InputCode:
+    """Return the code of an input that holds the values of all samples, as `input_code_of` says it.
+
+    The first samples say which fraction all are multiples of. Of the others only their peak and whether they
+    are such multiples is asked, which is quick for as many as there are.
+
+    Args:
+        samples: Samples that enter, `[samples, ...]`.
+        some: How many of them are looked at closely.
+        bits: Bits of an integer's magnitude where values are no such multiples.
+    """
+    together = max(some, _BLOCK // max(samples[:1].size, 1))
+    blocks = [samples[i : i + together] for i in range(0, len(samples), together)]
+    peak = max(max(float(block.max()), -float(block.min())) for block in blocks)
+    code = input_code_of(np.append(np.ravel(samples[:some]).astype(np.float64), peak), bits)
+    exact = all(_are_whole(np.abs(block.astype(np.float64)) * code.scale) for block in blocks)
+    return code if exact else InputCode.up_to(peak or 1.0, bits)
+
+
+def _are_whole(scaled: NDArray[np.float64]) -> bool:
+    return bool((np.abs(scaled - np.rint(scaled)) <= _CLOSE + _ROUNDING * scaled).all())

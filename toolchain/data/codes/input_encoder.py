@@ -131,11 +131,18 @@ class InputEncoder:
         """Return what is stored; where the training part holds nothing but 0 and 1, as spikes."""
         samples: Any = part.samples
         spikes = self.sample_encoder.spikes
+        in_row = self.flat and len(self.data.shape) > 2
         if not budget().excess(2 * prod(samples.shape) * samples.dtype.itemsize):
-            return as_spikes(np.asarray(samples)) if spikes else np.asarray(samples)
-        if spikes and samples.dtype != np.bool_:
-            return OnDemand(lambda i: as_spikes(np.asarray(samples[i])), range(len(part)))
+            whole = np.asarray(samples)
+            whole = whole.reshape(*whole.shape[:2], self.channels) if in_row else whole
+            return as_spikes(whole) if spikes else whole
+        if in_row or (spikes and samples.dtype != np.bool_):
+            return OnDemand(lambda i: self._one(part, i, np.random.default_rng(0)), range(len(part)))
         return samples
+
+    def lengths(self, part: Part) -> NDArray[np.int64] | None:
+        """Return how many steps of every encoded sample of a part are valid; None if all are."""
+        return None if part.lengths is None else part.lengths * (self.steps // self.data.shape[0])
 
     def _one(self, part: Part, index: int, rng: np.random.Generator) -> NDArray[Any]:
         sample = np.asarray(part.samples[index])

@@ -94,6 +94,11 @@ class SampleEncoder:
         return isinstance(self.options, IntensityCode | DeltaCode) and self.options.rows
 
     @property
+    def _in_frames(self) -> bool:
+        """Whether the first axis of a sample is the time."""
+        return self.form.kind is SampleKind.TRAINS or len(self.form.shape) == 2
+
+    @property
     def steps(self) -> int:
         """Time steps of a sample."""
         shape = self.form.shape
@@ -101,8 +106,9 @@ class SampleEncoder:
             case AsIsCode():
                 return shape[0]
             case IntensityCode() | DeltaCode():
-                in_frames = len(shape) == 2
-                return self.options.steps * (shape[1] if self._by_rows else shape[0] if in_frames else 1)
+                return self.options.steps * (
+                    shape[1] if self._by_rows else shape[0] if self._in_frames else 1
+                )
             case FilterBankCode() | BinsCode():
                 return self.options.steps
             case ValuesCode() | FieldsCode():
@@ -116,7 +122,7 @@ class SampleEncoder:
             case AsIsCode():
                 return shape[1:]
             case IntensityCode() if not self._by_rows:
-                return shape[1:] if len(shape) == 2 else shape
+                return shape[1:] if self._in_frames else shape
             case IntensityCode():
                 return (shape[0] * shape[2],)
             case DeltaCode():
@@ -202,7 +208,9 @@ class SampleEncoder:
         if self._by_rows:
             rows = values.transpose(0, 2, 1, 3)
             return rows.reshape(*rows.shape[:2], -1)
-        return values if values.ndim <= 3 else values.reshape(len(values), -1)
+        if self._in_frames:
+            return values.reshape(*values.shape[:2], -1)
+        return values.reshape(len(values), -1)
 
 
 def series_code(options: WindowCode, dimensions: int) -> SeriesCode:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, final
 
 from toolchain.confined.reader import Format
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 
 
 class EventData(Enum):
@@ -58,12 +58,18 @@ class EventSource:
             partial: Whether fewer recordings than were published are fine.
 
         Raises:
-            MissingFileError: There are none; says where they were looked for.
+            MissingFileError: There is no such folder; says where they were looked for.
+            UsageError: The folder is there, and holds none.
             CorruptArtifactError: There are fewer, or the name of one says no class.
         """
         part = folder / self.folder / self.parts[0 if train else 1]
         expected = self.samples[0 if train else 1]
         paths = sorted(part.rglob(self.pattern)) if part.is_dir() else []
+        if not paths and part.is_dir():
+            raise UsageError(
+                f"folder '{part}' holds no recording ({self.pattern}), expected {expected}",
+                "unpack the recordings there, as tonic does, or name another folder",
+            )
         if not paths:
             raise MissingFileError(f"folder of {expected} recordings ({self.pattern})", part)
         if len(paths) < expected and not partial:

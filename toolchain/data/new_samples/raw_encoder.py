@@ -1,6 +1,7 @@
 """What a trained network keeps of its data, so that new samples enter as those of the training did."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import Annotated, Any, ClassVar, Final, final
@@ -12,12 +13,15 @@ from pydantic import Field, model_validator
 from toolchain.data.codes.input_encoder import InputEncoder
 from toolchain.data.codes.options import AsIsCode, CodeOptions
 from toolchain.data.codes.sample_encoder import SampleEncoder
-from toolchain.data.new_samples.raw_files import RawSamples, read_raw
+from toolchain.data.new_samples.raw_files import read_raw
+from toolchain.data.new_samples.raw_samples import RawSamples
+from toolchain.data.new_samples.raw_tables import read_windows
 from toolchain.data.sets.data_set import SampleForm, SampleKind
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.data.sets.reading import FileKind, Reading
 from toolchain.data.sound.wav import FASTEST
 from toolchain.errors import ArgumentError
-from toolchain.files.documents import FileDocument
+from toolchain.files.documents import OMITTED, FileDocument
 from toolchain.intake import PathText, array_of, check_finite, path_of
 from toolchain.memory import budget
 
@@ -27,7 +31,7 @@ _STREAM: Final = 9
 _STILL: Final = frozenset({SampleKind.VALUES, SampleKind.PICTURES, SampleKind.TRAINS})
 _KINDS: Final = {
     FileKind.ARRAYS: _STILL,
-    FileKind.TABLE: frozenset({SampleKind.VALUES}),
+    FileKind.TABLE: frozenset({SampleKind.VALUES, SampleKind.WINDOWS}),
     FileKind.PICTURES: frozenset({SampleKind.PICTURES}),
     FileKind.IMAGES: frozenset({SampleKind.PICTURES}),
     FileKind.SOUND: frozenset({SampleKind.SOUND}),
@@ -49,6 +53,7 @@ class RawEncoder(FileDocument):
         flat: Whether the channels of a step stand in one row.
         spikes: Whether trains that enter as they are must be spikes.
         seed: Seed of the Poisson code, whose draws are the same for every new sample.
+        scale: Units of the outputs where real values are learnt; of a series those of its values, too.
     """
 
     FORMAT: ClassVar[str] = "pumice-input"
@@ -65,6 +70,7 @@ class RawEncoder(FileDocument):
     flat: bool = True
     spikes: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    scale: Annotated[OutputScale | None, OMITTED] = None
 
     @model_validator(mode="after")
     def _together(self) -> "RawEncoder":
@@ -73,8 +79,14 @@ class RawEncoder(FileDocument):
             raise ValueError(f"files of {reading.files.value} hold no {self.form.kind.value}")
         if reading.scaling is not None and values % len(reading.scaling.low):
             raise ValueError(f"{len(reading.scaling.low)} channels are scaled, samples have {values} values")
-        if reading.files is FileKind.TABLE and len(reading.columns) != values:
-            raise ValueError(f"a table has {len(reading.columns)} columns, samples have {values} values")
+        series = self.form.kind is SampleKind.WINDOWS
+        wanted = self.form.shape[1] if series else values
+        if reading.files is FileKind.TABLE and len(reading.columns) != wanted:
+            raise ValueError(f"a table has {len(reading.columns)} columns, samples have {wanted} values")
+        if self.scale is not None and len(self.scale.names) != len(self.classes):
+            raise ValueError(f"{len(self.scale.names)} outputs have units, there are {len(self.classes)}")
+        if series and (self.scale is None or len(self.scale.names) != wanted):
+            raise ValueError("a series has no units for each of its values")
         if reading.files is FileKind.EVENTS and reading.reader is None:
             raise ValueError("recordings of events have no reader")
         if reading.files is FileKind.SOUND and not (0 < self.form.hertz <= FASTEST and reading.rates):
@@ -98,6 +110,7 @@ class RawEncoder(FileDocument):
             flat=encoder.flat,
             spikes=encoder.sample_encoder.spikes,
             seed=seed,
+            scale=data.scale,
         )
 
     @property
@@ -121,6 +134,7 @@ class RawEncoder(FileDocument):
             flat=self.flat,
             spikes=self.spikes,
             seed=self.seed,
+            scale=self.scale,
         )
 
     @property
@@ -142,7 +156,8 @@ class RawEncoder(FileDocument):
         """Return the samples of a file or folder of the kind that was learnt, not yet encoded.
 
         Classes of the samples are read where all of them are there: in the column of a table, in the array
-        `labels`, or as the names of folders or files.
+        `labels`, or as the names of folders or files. So are real values that are to be said of them. Of a
+        series every window is a sample, also the last one, whose next value nobody knows yet.
 
         Args:
             path: A table, an `.npz` with an array `input`, or a file or folder of pictures, WAV files or
@@ -153,15 +168,24 @@ class RawEncoder(FileDocument):
             UsageError: It is of another kind, size or rate than what was learnt; says what was expected.
             CorruptArtifactError: A file is damaged, or a class is none of those that were learnt.
         """
-        return read_raw(self.form, self.reading, self.classes, path_of(path, "path"))
+        place = path_of(path, "path")
+        series = self.form.kind is SampleKind.WINDOWS
+        if series and self.scale is not None and place.is_file() and place.suffix.lower() != ".npz":
+            return read_windows(self.form, self.reading, self.scale, place)
+        raw = read_raw(self.form, self.reading, self.classes, place, self.scale)
+        if not series or self.scale is None:
+            return raw
+        # What a series says next is read of tables only: here it may be a change or a value.
+        present = self.scale.normalised(np.asarray(raw.samples)[:, -1])
+        return replace(raw, labels=None, present=present)
 
     def encode(self, samples: Iterable[Any]) -> NDArray[Any]:
         """Return samples as they enter the network, `[samples, steps, *features]`.
 
         Args:
             samples: Samples as `read` returns them, or of your own: rows of a table, pictures `[C, H, W]`,
-                waveforms in -1 .. 1, or structured arrays of events. What was scaled for the training is
-                given unscaled.
+                waveforms in -1 .. 1, structured arrays of events, or windows of a series. What was scaled for
+                the training is given unscaled.
 
         Raises:
             ArgumentError: A sample has another shape than those that were learnt, or values that it may not
@@ -191,6 +215,8 @@ class RawEncoder(FileDocument):
         one = self._checked(sample)[None]
         if self.reading.scaling is not None:
             one = self.reading.scaling.scaled(one)
+        if self.form.kind is SampleKind.WINDOWS and self.scale is not None:
+            one = self.scale.normalised(one)
         # Every sample draws the same, so that what is said of one does not depend on those beside it.
         return self._encoder.encode(one, np.random.default_rng([self.seed, _STREAM]))[0]
 

@@ -1,12 +1,11 @@
 """Files of new samples, read as those of the training were: which kind they are of is known."""
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +15,22 @@ from toolchain.data.events.event_files import SUFFIXES as EVENT_SUFFIXES
 from toolchain.data.events.event_files import EventFiles
 from toolchain.data.events.event_sources import SOURCES, EventData
 from toolchain.data.events.recordings import read_events, read_labels
+from toolchain.data.new_samples.raw_samples import NAMES, RawSamples, named_classes
+from toolchain.data.new_samples.raw_tables import read_rows
 from toolchain.data.pictures.idx import load_idx
 from toolchain.data.pictures.picture_files import SUFFIXES as PICTURE_SUFFIXES
 from toolchain.data.pictures.picture_files import read_picture
 from toolchain.data.sets.data_set import OnDemand, SampleForm, Stored
 from toolchain.data.sets.folders import files_below
 from toolchain.data.sets.options import Naming
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.data.sets.reading import FileKind, Reading
+from toolchain.data.sets.sample_lengths import lengths_in
 from toolchain.data.sound.wav import Waveform, read_wav, sampling_rate
-from toolchain.data.tables.table import CsvTable, TableForm, read_table
-from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, UsageError
 from toolchain.files.archive import HELD_BYTES, open_arrays
 from toolchain.files.disk import check_file
-from toolchain.intake import labels_of
+from toolchain.intake import labels_of, samples_of
 
 _NPZ: Final = ".npz"
 _WAV: Final = (".wav",)
@@ -43,45 +45,25 @@ _WORDS: Final = {
 }
 """What a network was trained on, and what is given to it now."""
 _COLORED: Final = 3
-_COLUMNS: Final = 300
-"""Characters of names of columns that a message shows."""
 
 
-@final
-@dataclass(frozen=True)
-class RawSamples:
-    """New samples, not yet encoded.
-
-    Attributes:
-        samples: Samples by index; those of files are read when they are asked for.
-        sources: Where each comes from: the name of its file, or its row; empty where they have no names.
-        labels: Class of each sample, if all of them are known.
-    """
-
-    samples: Stored
-    sources: tuple[str, ...] = ()
-    labels: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def take(self, places: slice) -> "RawSamples":
-        """Return the samples of a slice."""
-        labels = None if self.labels is None else self.labels[places]
-        return RawSamples(self.samples[places], self.sources[places], labels)
-
-
-def read_raw(form: SampleForm, reading: Reading, classes: Sequence[str], path: Path) -> RawSamples:
+def read_raw(
+    form: SampleForm,
+    reading: Reading,
+    classes: Sequence[str],
+    path: Path,
+    scale: OutputScale | None = None,
+) -> RawSamples:
     """Return the samples of a file or folder; see `RawEncoder.read`."""
     if not path.exists():
         raise MissingFileError("file of samples", path)
     kind, is_file = reading.files, path.is_file()
     plain = kind not in {FileKind.SOUND, FileKind.EVENTS, FileKind.SPOKEN_SPIKES}
     if is_file and plain and path.suffix.lower() == _NPZ:
-        return _arrays(form, classes, path)
+        return _arrays(form, classes, path, scale)
     match kind:
         case FileKind.TABLE if is_file:
-            return _rows(form, reading, classes, path)
+            return read_rows(form, reading, classes, path, scale)
         case FileKind.PICTURES if is_file and path.suffix.lower() not in PICTURE_SUFFIXES and _is_idx(path):
             return RawSamples(_of_shape(load_idx(path, 3)[:, None], form, path))
         case FileKind.PICTURES | FileKind.IMAGES if form.shape[0] in {1, _COLORED}:
@@ -103,7 +85,7 @@ def read_raw(form: SampleForm, reading: Reading, classes: Sequence[str], path: P
 
 def _unknown(form: SampleForm, reading: Reading, path: Path) -> UsageError:
     endings = EVENT_SUFFIXES[reading.reader.value][0] if reading.reader else ""
-    columns = ", ".join(reading.columns)[:_COLUMNS]
+    columns = ", ".join(reading.columns)[:NAMES]
     shape = f"[samples, {', '.join(map(str, form.shape))}]"
     expected = _WORDS[reading.files].format(shape=shape, columns=columns, endings=endings)
     what = "a folder" if path.is_dir() else f"a file '{path.suffix}'" if path.suffix else "a file"
@@ -120,7 +102,7 @@ def _of_shape(samples: Stored, form: SampleForm, path: Path) -> Stored:
     return samples
 
 
-def _arrays(form: SampleForm, classes: Sequence[str], path: Path) -> RawSamples:
+def _arrays(form: SampleForm, classes: Sequence[str], path: Path, scale: OutputScale | None) -> RawSamples:
     check_file("file of arrays", path)
     arrays = open_arrays(path, HELD_BYTES)
     if "input" not in arrays:
@@ -131,66 +113,18 @@ def _arrays(form: SampleForm, classes: Sequence[str], path: Path) -> RawSamples:
     labels = None
     if "labels" in arrays:
         try:
-            labels = labels_of(
-                np.asarray(arrays["labels"]), "labels", samples=len(samples), classes=len(classes)
-            )
+            labels = _labels(np.asarray(arrays["labels"]), len(samples), len(classes), scale)
         except ArgumentError as error:
             raise CorruptArtifactError(path, f"holds labels that cannot be used: {error}") from None
-    return RawSamples(_of_shape(samples, form, path), (), labels)
+    return RawSamples(_of_shape(samples, form, path), (), labels, lengths_in(arrays, path))
 
 
-def _rows(form: SampleForm, reading: Reading, classes: Sequence[str], path: Path) -> RawSamples:
-    table_form = TableForm(
-        reading.delimiter, reading.decimal, reading.gaps.value, unnamed=True, usual=reading.found_decimal
-    )
-    try:
-        table = read_table(path, reading.columns, reading.label, table_form)
-    except SeriesError as error:
-        error.add_note(f"the network was trained on the columns {', '.join(reading.columns)[:_COLUMNS]}")
-        raise
-    if not len(table.values) or not np.isfinite(table.values).all():
-        what = "holds values that are not finite" if len(table.values) else "holds no rows"
-        raise SeriesError(str(path), what)
-    if table.dropped:
-        warnings.warn(f"{table.dropped} rows of '{path}' have gaps and are left out", stacklevel=4)
-    sources = tuple(f"row {number}" for number in table.rows)
-    samples = table.values.reshape(len(table.values), *form.shape)
-    return RawSamples(samples, sources, _labels(_words(table, reading, path), sources, classes, path))
-
-
-def _words(table: CsvTable, reading: Reading, path: Path) -> Sequence[str]:
-    """Return the words of all rows; none if no row has one."""
-    if not any(table.words):
-        return ()
-    if "" in table.words:
-        number = table.rows[table.words.index("")]
-        raise SeriesError(
-            str(path),
-            f"row {number}, column '{reading.label}': names no class, and other rows do; fill it in, or "
-            "leave the column out",
-        )
-    return table.words
-
-
-def _labels(
-    words: Sequence[str], sources: Sequence[str], classes: Sequence[str], path: Path
-) -> NDArray[np.int64] | None:
-    """Return the numbers of the classes that words name; None where none of them names one.
-
-    Raises:
-        CorruptArtifactError: Some name a class, and one does not.
-    """
-    numbers = {name: number for number, name in enumerate(classes)}
-    if not any(word in numbers for word in words):
-        return None
-    for word, source in zip(words, sources, strict=True):
-        if word not in numbers:
-            raise CorruptArtifactError(
-                path,
-                f"{source}: class '{word}' was not learnt, and those of other samples were; learnt: "
-                f"{', '.join(classes)[:_COLUMNS]}",
-            )
-    return np.array([numbers[word] for word in words], np.int64)
+def _labels(array: NDArray[Any], samples: int, classes: int, scale: OutputScale | None) -> NDArray[Any]:
+    """Return classes, or real values as a network learns them."""
+    if scale is None:
+        return labels_of(array, "labels", samples=samples, classes=classes)
+    values = array[:, None] if array.ndim == 1 else array
+    return scale.normalised(samples_of(values, "labels", (samples, classes)).astype(np.float64))
 
 
 def _files(
@@ -212,7 +146,7 @@ def _files(
         words = [each.stem.partition("_")[0] for each in paths]
     else:
         words = [name.partition("/")[0] if "/" in name else "" for name in names]
-    return RawSamples(OnDemand(read, paths), names, _labels(words, names, classes, path))
+    return RawSamples(OnDemand(read, paths), names, named_classes(words, names, classes, path))
 
 
 def _is_idx(path: Path) -> bool:

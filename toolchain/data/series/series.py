@@ -31,6 +31,8 @@ class Series:
         validation: End of the validation part, which follows it.
         test: End of the test part, which follows that.
         names: Name of each dimension; by default x, y and z, or x0, x1, ... of more.
+        time: Name of the column beside them that says when each value was; empty where there is none.
+        decimal: Decimal point or comma of the file it was read from; empty where there is none.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Series:
     validation: int
     test: int
     names: tuple[str, ...] = ()
+    time: str = ""
+    decimal: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", array_of(self.values, "values").astype(np.float64))

@@ -184,7 +184,8 @@ def normalised_targets(data: DataSet, path: Path) -> DataSet:
     """
     scale = OutputScale.of(data.train.labels, data.classes, path)
     train, validation, test = (
-        Part(part.samples, scale.normalised(part.labels)) for part in (data.train, data.validation, data.test)
+        replace(part, labels=scale.normalised(part.labels))
+        for part in (data.train, data.validation, data.test)
     )
     return replace(data, train=train, validation=validation, test=test, scale=scale)
 

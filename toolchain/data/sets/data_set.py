@@ -25,7 +25,7 @@ class SampleKind(Enum):
     PICTURES = "pictures"
     """Intensities in 0 .. 1, `[C, H, W]`."""
     TRAINS = "trains"
-    """What enters a network as it is: spikes or graded values, `[steps, channels]`."""
+    """What enters a network as it is: spikes or graded values, `[steps, channels]` or `[steps, C, H, W]`."""
     SOUND = "sound"
     """A waveform in -1 .. 1, `[samples]`, of any length."""
     EVENTS = "events"
@@ -37,7 +37,7 @@ class SampleKind(Enum):
 _AXES: Final = {
     SampleKind.VALUES: (1, 2),
     SampleKind.PICTURES: (3,),
-    SampleKind.TRAINS: (2,),
+    SampleKind.TRAINS: (2, 4),
     SampleKind.SOUND: (0,),
     SampleKind.EVENTS: (3,),
     SampleKind.WINDOWS: (2,),
@@ -77,10 +77,12 @@ class Part:
         samples: Samples by index.
         labels: Class of each sample, int64 `[samples]`; or what is to be said of it in real numbers, float64
             `[samples, outputs]`.
+        lengths: Number of valid steps of each sample, int64 `[samples]`; None if all are valid.
     """
 
     samples: Stored
     labels: NDArray[Any]
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,7 +92,7 @@ class Part:
         if len(places) == len(self) and np.array_equal(places, np.arange(len(self))):
             return self
         samples = self.samples[places]
-        return Part(samples, self.labels[places])
+        return Part(samples, self.labels[places], None if self.lengths is None else self.lengths[places])
 
 
 class SampleForm(Document):

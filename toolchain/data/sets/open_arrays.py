@@ -23,6 +23,7 @@ from toolchain.data.sets.folders import check_apart
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import BrailleData, CsvData, NpzData
 from toolchain.data.sets.reading import FileKind, Reading, Scaling
+from toolchain.data.sets.sample_lengths import lengths_in
 from toolchain.data.tables.series_file import load_csv
 from toolchain.data.tables.table import CsvTable, TableForm, read_table
 from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
@@ -31,7 +32,7 @@ from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.files.disk import check_file
 from toolchain.intake import check_finite, path_of
 
-_KINDS: Final = {2: SampleKind.VALUES, 3: SampleKind.TRAINS, 4: SampleKind.PICTURES}
+_KINDS: Final = {2: SampleKind.VALUES, 3: SampleKind.TRAINS, 4: SampleKind.PICTURES, 5: SampleKind.TRAINS}
 """What an array of so many axes holds, the samples counted."""
 
 
@@ -43,6 +44,10 @@ def open_npz(options: NpzData) -> DataSet:
     shape = tuple(train.samples.shape[1:])
     if test is not None and tuple(test.samples.shape[1:]) != shape:
         raise CorruptArtifactError(elsewhere or path, f"holds samples of another shape than {list(shape)}")
+    if test is not None and (train.lengths is None) != (test.lengths is None):
+        raise CorruptArtifactError(
+            elsewhere or path, f"and '{path}' must both hold `lengths`, or neither; one of them does"
+        )
     if test is not None and train.labels.shape[1:] != test.labels.shape[1:]:
         raise CorruptArtifactError(elsewhere or path, f"holds labels of another kind than '{path}'")
     labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
@@ -79,7 +84,7 @@ def _npz_part(path: Path) -> Part:
         raise CorruptArtifactError(
             path,
             f"holds 'input' {samples.dtype} {list(samples.shape)}, expected numbers [samples, channels], "
-            "[samples, steps, channels] or [samples, C, H, W]",
+            "[samples, steps, channels], [samples, C, H, W] or frames [samples, steps, C, H, W]",
         )
     try:
         labels = _labels(np.asarray(arrays["labels"]), len(samples))
@@ -87,7 +92,7 @@ def _npz_part(path: Path) -> Part:
             check_finite(samples, "input")
     except ArgumentError as error:
         raise CorruptArtifactError(path, f"holds no samples with labels: {error}") from None
-    return Part(samples, labels)
+    return Part(samples, labels, lengths_in(arrays, path))
 
 
 def _labels(array: NDArray[Any], samples: int) -> NDArray[Any]:
@@ -104,7 +109,7 @@ def _scaled(data: DataSet, shape: tuple[int, ...]) -> DataSet:
     """Return values in 0 .. 1 by the extremes of the training part, per channel; others are clipped."""
     scaling = Scaling.of(np.asarray(data.train.samples))
     train, validation, test = (
-        Part(scaling.scaled(np.asarray(part.samples)).reshape(len(part), *shape), part.labels)
+        replace(part, samples=scaling.scaled(np.asarray(part.samples)).reshape(len(part), *shape))
         for part in (data.train, data.validation, data.test)
     )
     reading = data.reading.model_copy(update={"scaling": scaling})

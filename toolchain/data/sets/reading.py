@@ -97,7 +97,7 @@ class Reading(Document):
     Attributes:
         files: What the files hold.
         columns: Names of the columns of a table, in the order of the channels.
-        label: Column of a table that names the class.
+        label: Column of a table that names the class; of a series the one that says when a value was.
         delimiter: What stands between the cells of a table, if somebody said so.
         decimal: Decimal point or comma of a table, if somebody said so.
         found_decimal: The one that the table of the training has, for tables that do not show theirs.

@@ -11,6 +11,7 @@ from toolchain.data.sets.data_set import DataOrigin, DataSet, Part, SampleKind
 from toolchain.data.sets.folders import digest_of
 from toolchain.data.sets.options import ChaosData, CsvData, MackeyGlassData
 from toolchain.data.sets.output_scale import OutputScale
+from toolchain.data.sets.reading import FileKind, Reading
 from toolchain.errors import SeriesError
 from toolchain.intake import path_of
 
@@ -70,6 +71,7 @@ def windows_data(
         validation=validation,
         test=test,
         origin=_origin(options, train, validation, test),
+        reading=_reading(options, series),
         scale=OutputScale(
             names=series.names, mean=tuple(series.mean.tolist()), deviation=tuple(series.deviation.tolist())
         ),
@@ -94,6 +96,15 @@ def _spaced(train: Part, validation: Part, count: int | None) -> tuple[Part, Par
         for part, number in ((train, count), (validation, -int(-share * len(validation) // 1)))
     ]
     return train.take(chosen[0]), validation.take(chosen[1])
+
+
+def _reading(options: SeriesData, series: Series) -> Reading:
+    """Return how rows of a table become values of the series."""
+    how = Reading(files=FileKind.TABLE, columns=series.names, label=series.time, found_decimal=series.decimal)
+    if not isinstance(options, CsvData):
+        return how
+    given = {"delimiter": options.delimiter, "decimal": options.decimal, "gaps": options.gaps}
+    return how.model_copy(update=given)
 
 
 def _origin(options: SeriesData, train: Part, validation: Part, test: Part) -> DataOrigin | None:

@@ -55,4 +55,5 @@ def load_csv(
         # Part by part, so that none sees a value of another.
         parts = [part for part in np.split(values, ends[:2]) if len(part)]
         values = np.concatenate([interpolated(str(path), table.columns, part) for part in parts])
-    return Series(path.stem, values, *ends, table.columns)
+    time = next(iter(table.left_out), "")
+    return Series(path.stem, values, *ends, table.columns, time=time, decimal=table.decimal)

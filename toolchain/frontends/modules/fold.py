@@ -155,7 +155,7 @@ def _outputs(
 
 def _with_rest(read: Read, dynamics: Mapping[str, Dynamics]) -> Read:
     """Return a read-out of potentials with where they begin: a number, or what each adds on the host."""
-    if read.path is None or read.decode is Decode.SPIKE_COUNT:
+    if read.path is None or not read.decode.reads_potential:
         return read
     rest = dynamics[read.path].rest.ravel()
     if not rest.any():
@@ -231,5 +231,5 @@ def _notes(reads: list[Read], dynamics: Mapping[str, Dynamics]) -> list[str]:
     return [
         f"'{read.name}' reads the potentials of neurons that fire, after their reset"
         for read in reads
-        if read.path and read.decode is not Decode.SPIKE_COUNT and not dynamics[read.path].silent
+        if read.path and read.decode.reads_potential and not dynamics[read.path].silent
     ]

@@ -16,6 +16,7 @@ from toolchain.frontends.modules.running import run_forward
 from toolchain.intake import Axes
 from toolchain.interrupts import Held
 from toolchain.ir import Decode
+from toolchain.models.over_steps import largest_over_steps, last_step, mean_over_steps, total_over_steps
 from toolchain.training.own_module import OwnModule
 
 _POOLED, _OVER_TIME = 2, 3
@@ -38,8 +39,22 @@ class OwnForward:
     decode: Decode
     time: int | None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the scores of a batch `[batch, time, ...]`, or of pictures `[batch, ...]`."""
+    def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the scores of a batch `[batch, time, ...]`, or of pictures `[batch, ...]`.
+
+        Args:
+            x: The batch.
+            lengths: Number of valid steps of each sample; None if all are valid.
+
+        Raises:
+            TrainingError: It fails on the batch, or reads all steps itself where samples have lengths.
+        """
+        if lengths is not None and self.time is None:
+            raise TrainingError(
+                "samples have lengths, and the module reads all steps itself, those after the end included",
+                "let its forward return the spikes or potentials of every step: what is read of them is then "
+                "taken from the valid steps",
+            )
         try:
             result = first_result(self.module, x, self.layout)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -52,13 +67,13 @@ class OwnForward:
             return result
         match self.decode:
             case Decode.SPIKE_COUNT:
-                return result.sum(self.time)
+                return total_over_steps(result, lengths, self.time)
             case Decode.MEAN_V:
-                return result.mean(self.time)
+                return mean_over_steps(result, lengths, self.time)
             case Decode.MAX_V:
-                return result.amax(self.time)
+                return largest_over_steps(result, lengths, self.time)
             case _:
-                return result.select(self.time, -1)
+                return last_step(result, lengths, self.time)
 
 
 def learner_of(module: nn.Module, record: Recorded, sample: Tensor) -> OwnModule:

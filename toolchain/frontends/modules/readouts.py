@@ -215,8 +215,11 @@ def _of_one(ledger: Ledger, name: str, made: Made, labels: Labels, last: int) ->
             weight, bias = made.what
             if inner.decode is Decode.SPIKE_COUNT and factor is not None and inner.path is not None:
                 offset = None if bias is None else as_array(bias)[element]
-                weights = as_array(weight)[element] * factor
-                return Read(name, inner.path, inner.decode, weights=weights, bias=offset)
+                weights = as_array(weight)[element]
+                if np.isclose(factor * (last + 1), 1):
+                    # A mean is one of the valid steps, however many a sample has.
+                    return Read(name, inner.path, Decode.SPIKE_RATE, weights=weights, bias=offset)
+                return Read(name, inner.path, inner.decode, weights=weights * factor, bias=offset)
     if made.time == last:
         return Read(name, None, Decode.LAST_V, labels=labels)
     return f"it is made by '{made.kind}' ({made.place}), which is none of the last step"

@@ -36,7 +36,7 @@ Values = dict[str, Any]
 
 _OPTIONS: Final = "`Quantization(weight_bits=8, split_signs=False, exponents=False)`"
 """What the compiler is told so that weights are as netx holds them."""
-_OTHERS: Final = "`written=nir` and `written=lava` hold them"
+_OTHERS: Final = '`written="nir"` and `written="lava"` hold them'
 
 
 def to_netx(graph: Graph, path: Path) -> None:

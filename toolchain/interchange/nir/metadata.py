@@ -63,7 +63,7 @@ def named_convention(
     if version.startswith("0.") and np.isfinite(named.longest):
         raise FrontendError(
             f"the file was written by nir {version}, which is older than what '{named.name}' stands for",
-            f"take `convention={named.otherwise}` and the dt of its cells as `dt`, or `dt={named.dt:g}` if "
+            f'take `convention="{named.otherwise}"` and the dt of its cells as `dt`, or `dt={named.dt:g}` if '
             f"'{named.name}' is meant all the same",
         )
     if reset is not None:

@@ -280,7 +280,7 @@ class _Parameters:
             raise FrontendError(
                 f"node '{self.name}' has {parameter} = {tau.max():g}, which is {steps:,.0f} steps under the "
                 f"convention '{convention.name}': the file hardly means that",
-                f"take `convention={convention.otherwise}` and the dt of its cells as `dt`, or "
+                f'take `convention="{convention.otherwise}"` and the dt of its cells as `dt`, or '
                 f"`dt={convention.dt:g}` if it does",
             )
         if steps >= _LONG:

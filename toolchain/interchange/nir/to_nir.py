@@ -46,7 +46,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
         FrontendError: Part of the network is reached from no input, which no reader takes.
     """
     if graph.stage is not Stage.FLOAT:
-        raise PreconditionError("NIR holds real numbers", "export the float graph: `stage=float`")
+        raise PreconditionError("NIR holds real numbers", 'export the float graph: `stage="float"`')
     writer = _written(graph, reader, explicit=False)
     if not writer.is_read_as_meant():
         # Every loop of a graph waits at least one step somewhere: with that step in the file none is cut.

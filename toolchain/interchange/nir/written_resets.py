@@ -93,7 +93,7 @@ class WrittenResets:
         raise self._fail(node, "subtracts something else than its threshold at a spike")
 
     def _fail(self, node: ir.Lif, why: str) -> PreconditionError:
-        return PreconditionError(f"population '{node.name}' {why}", "`written=onnx` holds every neuron")
+        return PreconditionError(f"population '{node.name}' {why}", '`written="onnx"` holds every neuron')
 
 
 _WORDS: Final = {"refractory": "a refractory period", "adaptation": "an adaptive threshold"}

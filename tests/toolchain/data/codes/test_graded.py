@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.data import load_digits
-from toolchain.data.codes.graded import input_code_of
+from toolchain.data.codes.graded import input_code_of, input_code_of_all
 from toolchain.models import InputCode
 
 
@@ -31,3 +31,15 @@ def test_no_value_is_beyond_the_largest_integer(numbers: list[float]) -> None:
 
 def test_an_input_that_is_always_nothing_has_a_code() -> None:
     assert input_code_of(np.zeros(5)) == InputCode(1.0, 1)
+
+
+def test_all_samples_say_how_far_values_go_and_what_they_are_multiples_of() -> None:
+    fourths = np.arange(1000, dtype=np.float32)[:, None] % 5 / 4
+    assert input_code_of_all(fourths, 10) == input_code_of(fourths)
+    late = np.concatenate([fourths, [[7.0]]])
+    assert input_code_of_all(late, 10) == input_code_of(late) == InputCode(4.0, 5)
+    odd = np.concatenate([fourths, [[-7.31234]]])
+    assert input_code_of_all(odd, 10) == InputCode.up_to(float(np.float64(odd.min())) * -1, 8)
+    hidden = np.concatenate([fourths, [[0.13]]])
+    assert input_code_of_all(hidden, 10) == InputCode.up_to(1.0, 8)
+    assert input_code_of_all(np.zeros((9, 2)), 4) == InputCode(1.0, 1)

@@ -135,13 +135,13 @@ def test_the_single_neuron_fires_where_its_traces_do(convention: str, dt: float 
 def test_the_single_neuron_is_not_taken_for_one_of_norse_1_1() -> None:
     path = real_data("nir", "lif_norse.nir")
     with pytest.raises(
-        FrontendError, match="nir 0.1.1, which is older than .* `convention=norse-seconds` .* `dt`"
+        FrontendError, match='nir 0.1.1, which is older than .* `convention="norse-seconds"` .* `dt`'
     ):
         import_file(path, convention="norse")
     graph = read_nir(path)
     graph.metadata = {}
     with pytest.raises(
-        FrontendError, match="'1' has tau = 0.0025, which is 2,500 steps .* `convention=norse-seconds`"
+        FrontendError, match="'1' has tau = 0.0025, which is 2,500 steps .* `convention=\"norse-seconds\"`"
     ):
         import_file(graph, convention="norse")
     notes = import_file(path, convention="norse", dt=1e-6, reset="zero").notes
