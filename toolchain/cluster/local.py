@@ -102,7 +102,6 @@ class LocalNodes:
         root = str(Path(__file__).parents[2])
         settings = dict.fromkeys(THREAD_VARIABLES, "1") | {
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-            "TMPDIR": str(self._folder),
             VARIABLE: str(max(machine_memory() // max(1, self._count), 2**20)),
         }
         with (self._folder / f"{name}.log").open("wb") as log:
