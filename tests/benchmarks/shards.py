@@ -1,8 +1,8 @@
 """Comparing a test set in shards: `python -m tests.benchmarks.shards`.
 
 The size is that of a test set of spoken digits: 2,264 samples of 250 steps, 140 inputs, 128 recurrent
-neurons; weights and spikes are random. It prints the seconds of one process and of workers, whether the figures
-are equal, and the overhead of a task that does nothing.
+neurons; weights and spikes are random. It prints the seconds of one process and of workers, whether the
+figures are equal, and the overhead of a task that does nothing.
 """
 
 import argparse
