@@ -71,4 +71,4 @@ def test_constraints_pin_what_the_metadata_asks_for(repository: Path) -> None:
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
     names = {text.partition(">")[0].strip().lower() for text in wanted}
-    assert names - {"pumice[docs,events]"} <= pinned
+    assert names - {"pumice[docs,events,sweep]"} <= pinned

@@ -45,6 +45,7 @@ _UNSTORED: Final = 4096
 """Bytes that an entry may claim beyond that."""
 _ENTRY_BYTES: Final = 30
 """Of the shortest header of an entry."""
+_SKIPPED_AT_ONCE: Final = 2**19
 _DIRECTORY_GROWTH: Final = 128
 """Bytes of objects, entries and small arrays, for every byte of the list of entries."""
 _LARGEST_ELEMENT: Final = 2**20
@@ -154,6 +155,8 @@ def read_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
         CorruptArtifactError: It holds objects, or claims a size that differs from its content.
     """
     file = archive.open(entry)
+    # To skip rows, zipfile reads so much at once; more than the longest list of entries would be refused.
+    vars(file)["MAX_SEEK_READ"] = _SKIPPED_AT_ONCE
     if npy_format.read_magic(file) == (1, 0):
         shape, fortran, dtype = npy_format.read_array_header_1_0(file)
     else:

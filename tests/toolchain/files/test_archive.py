@@ -222,3 +222,16 @@ def test_the_next_writer_removes_all_that_a_killed_one_left(tmp_path: Path) -> N
     with writing_arrays(place) as writer:
         writer.append({"a": np.zeros((1, 2))})
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_rows_far_into_a_large_entry_are_read_with_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """What is skipped on the way is no list of entries, however small the memory makes that."""
+    rows = rng.integers(0, 256, (400, 2**14)).astype(np.uint8)
+    with (tmp_path / "rows.npz").open("wb") as file:
+        np.savez_compressed(file, rows=rows)
+    monkeypatch.setenv("PUMICE_MEMORY", "1G")
+    stored = open_arrays(tmp_path / "rows.npz", held_bytes=0)["rows"]
+    for row in (399, 0, 200):
+        assert np.array_equal(stored[row], rows[row])
