@@ -150,7 +150,8 @@ class RawEncoder(FileDocument):
     @property
     def changes_nothing(self) -> bool:
         """Whether what is stored is what enters."""
-        return isinstance(self.encoding, AsIsCode) and self.reading.scaling is None
+        in_row = self.flat and len(self.form.shape) > len(("steps", "channels"))
+        return isinstance(self.encoding, AsIsCode) and self.reading.scaling is None and not in_row
 
     def read(self, path: PathText) -> RawSamples:
         """Return the samples of a file or folder of the kind that was learnt, not yet encoded.

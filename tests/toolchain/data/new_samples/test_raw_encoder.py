@@ -251,6 +251,14 @@ def test_trains_that_are_no_spikes_are_refused_where_spikes_were_learnt(tmp_path
         raw.encode(np.full((1, 10, 6), 0.5))
 
 
+def test_frames_that_enter_in_a_row_are_not_taken_for_what_enters(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((12, 3, 2, 4, 4)) < 0.3
+    np.savez(tmp_path / "frames.npz", input=frames, labels=np.arange(12) % 2)
+    _, raw = _encoders("npz", tmp_path / "frames.npz", {})
+    assert not raw.changes_nothing
+    assert np.array_equal(raw.encode(frames), frames.reshape(12, 3, 32))
+
+
 @pytest.mark.parametrize("name", ["csv", "events", "images", "npz", "wav"])
 def test_a_changed_description_is_refused_or_encodes(name: str, tmp_path: Path) -> None:
     path = WRITERS[name](tmp_path)
