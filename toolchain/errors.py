@@ -11,6 +11,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
+    │   ├── SweepError                      sweep file: the key and what it expects
     │   ├── ProfileError                    profile of a chip: the key and what is wrong with it
     │   ├── TraceError                      a recorded trace is not one of this network
     │   ├── StimulusError                   samples do not fit the network's inputs
@@ -124,6 +125,20 @@ class ExperimentError(UsageError):
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
         super().__init__(f"experiment key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
+
+
+class SweepError(UsageError):
+    """A sweep file holds a key or value that is not accepted.
+
+    Attributes:
+        key: Dotted path of the offending key; empty for the whole file.
+    """
+
+    def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
+        self.key = key
+        where = f"key '{key}' of the sweep" if key else "the sweep file"
+        listed = f"; known here: {', '.join(sorted(known))}" if known else ""
+        super().__init__(f"{where}: {reason}{listed}", nearest(key.rpartition(".")[2], known))
 
 
 class ProfileError(UsageError):
