@@ -26,6 +26,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   └── CorruptArtifactError            content differs from its recorded hash, or cannot be read safely
     ├── StorageError                      the disk is full or refuses access: which file, and why
     ├── OutOfMemoryError                  the memory did not suffice: for which work
+    ├── ClusterError                      workers or their scheduler: absent, lost, or unlike this machine
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -75,11 +76,7 @@ class UsageError(ToolchainError):
 
 
 class ArgumentError(UsageError):
-    """A value that a Python caller gave cannot be used.
-
-    Attributes:
-        argument: Name of the argument.
-    """
+    """A value that a Python caller gave for `argument` cannot be used."""
 
     def __init__(self, argument: str, expected: str, got: str, remedy: str = "") -> None:
         self.argument = argument
@@ -103,11 +100,7 @@ class UnknownNameError(UsageError):
 
 
 class MissingFileError(UsageError):
-    """A path that does not exist.
-
-    Attributes:
-        path: The path.
-    """
+    """A `path` that does not exist."""
 
     def __init__(self, what: str, path: Path, remedy: str = "check the path") -> None:
         self.path = path
@@ -298,6 +291,10 @@ class OutOfMemoryError(ToolchainError):
         self.work = work
         because = f" ({reason})" if reason else ""
         super().__init__(f"there is not enough memory for {work}{because}", remedy)
+
+
+class ClusterError(ToolchainError):
+    """The workers of a cluster, or their scheduler, are absent, lost, or unlike this machine."""
 
 
 class TrainingError(ToolchainError):

@@ -20,12 +20,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _pools: list[ThreadPoolExecutor] = []
 """The pool, once it was needed."""
+_limit: list[int] = []
+"""The most cores that may be used, once somebody said so."""
 # After a fork the threads are gone, and work that is given to them would wait for ever.
 os.register_at_fork(after_in_child=_pools.clear)
 
 
+def limit_threads(count: int) -> None:
+    """Let this process use so many cores at most from now on: others work beside it."""
+    _limit[:] = [count]
+
+
 def threads() -> int:
     """Return how many cores this process may use."""
+    return min([_cores(), *_limit])
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
