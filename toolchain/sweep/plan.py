@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from math import prod
-from typing import Final, Protocol, final
+from typing import Protocol, final
 
 from toolchain.sweep.point import Point, SharedSettings, decides_run
 from toolchain.sweep.rows import PointRow, Setting
-
-_AHEAD: Final = 3
-"""Points of a grid that wait at a worker, so that it is never idle."""
 
 
 class Plan(Protocol):
@@ -22,11 +19,6 @@ class Plan(Protocol):
     @property
     def size(self) -> int | None:
         """Number of points; None if it is not known before."""
-        ...
-
-    @property
-    def per_worker(self) -> int:
-        """Points that a worker may have at a time: one if the next point depends on the last results."""
         ...
 
     @property
@@ -53,22 +45,20 @@ class GridPlan:
     Args:
         shared: What all points share.
         values: Values by key.
+        size: Number of different points, if it is known.
     """
 
-    def __init__(self, shared: SharedSettings, values: Mapping[str, Sequence[Setting]]) -> None:
-        self._shared, self._values = shared, dict(values)
+    def __init__(
+        self, shared: SharedSettings, values: Mapping[str, Sequence[Setting]], size: int | None = None
+    ) -> None:
+        self._shared, self._values, self._size = shared, dict(values), size
         self._points = self._distinct()
         self._finished = False
 
     @property
     def size(self) -> int | None:
-        """Number of combinations; equal values count as often as they stand there."""
-        return prod(len(each) for each in self._values.values())
-
-    @property
-    def per_worker(self) -> int:
-        """Points that a worker may have at a time."""
-        return _AHEAD
+        """Number of different points, or, if nobody has counted them, of combinations."""
+        return self._size or prod(len(each) for each in self._values.values())
 
     @property
     def finished(self) -> bool:
