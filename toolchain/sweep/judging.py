@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, final
 
@@ -21,17 +22,28 @@ class StoppedError(Exception):
     """A training was ended after an epoch, since others did better at that time."""
 
 
+class Phase(Enum):
+    """Which samples a point is measured on."""
+
+    WHOLE = "whole"
+    """Those of validation, if there are some, and those of the test: a point of a grid."""
+    SEARCH = "search"
+    """Those of validation alone: a trial of a search."""
+    FINAL = "final"
+    """Those of the test, in addition: a trial that was one of the best when the search ended."""
+
+
 @final
 @dataclass(frozen=True)
 class Judging:
     """What of a point is looked at. It changes no number of the network, and is no part of a point's name.
 
     Attributes:
-        test: Whether test samples are: in a grid always, in a search of the best points alone, at its end.
+        phase: Which samples it is measured on.
         limits: Least score that the training must have reached after each epoch; none where empty.
     """
 
-    test: bool = True
+    phase: Phase = Phase.WHOLE
     limits: tuple[float, ...] = ()
 
 
@@ -112,7 +124,7 @@ def is_judged(row: PointRow, judging: Judging) -> bool:
     """
     figures = row.figures
     tested = figures.fixed_accuracy is not None or figures.fixed_rmse is not None
-    return row.state is not PointState.DONE or tested or not judging.test
+    return row.state is not PointState.DONE or tested or judging.phase is not Phase.FINAL
 
 
 def scores_of(records: Sequence[EpochRecord]) -> tuple[float, ...]:

@@ -9,10 +9,10 @@ from toolchain.errors import ExperimentError, SweepError, UsageError
 from toolchain.files.documents import read_document
 from toolchain.sweep.fronts import front
 from toolchain.sweep.goals import measured
-from toolchain.sweep.judging import Judging, is_judged, limits_of, scores_of
+from toolchain.sweep.judging import Judging, Phase, is_judged, limits_of, scores_of
 from toolchain.sweep.point import Point, SharedSettings, spelled
 from toolchain.sweep.rows import PointRow, PointState
-from toolchain.sweep.search_checks import check_search, default_point, within
+from toolchain.sweep.search_checks import ON_CHIPS, check_search, default_point, within
 from toolchain.sweep.search_section import SearchSection
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.workflow.run_folder import RUN, RunDocument
@@ -134,18 +134,25 @@ class SearchPlan:
             elif row.state is PointState.PRUNED:
                 self._study.tell(trial.number, TrialEnd.PRUNED)
             else:
-                self._study.tell(trial.number, TrialEnd.MEASURED, self._values(row))
+                values = self._values(row)
+                end = TrialEnd.FAILED if values is None else TrialEnd.MEASURED
+                self._study.tell(trial.number, end, values or ())
         self._batch.clear()
 
-    def _values(self, row: PointRow) -> list[float]:
-        values = {each: measured(row.figures, each) for each in self._section.objectives}
-        for objective, value in values.items():
+    def _values(self, row: PointRow) -> list[float] | None:
+        """Return what was measured of a point; None for one that does not fit its chip."""
+        values: list[float] = []
+        for objective in self._section.objectives:
+            value = measured(row.figures, objective)
+            if value is None and objective in ON_CHIPS:
+                return None
             if value is None:
                 raise SweepError(
                     "search.objectives",
                     f"'{objective.value}' was not measured at the point {spelled(row.settings)}",
                 )
-        return [value for value in values.values() if value is not None]
+            values.append(value)
+        return values
 
     def _point(self, trial: "Trial") -> Point | None:
         """Return the point of a trial; None if its values do not go together, which a row then says."""
@@ -172,12 +179,12 @@ class SearchPlan:
         best = [points[numbers[i]] for i in front(goals)]
         # Equal settings are one point.
         named = {each.name: each for each in (self._default, *best) if each is not None}
-        return list(named.values())
+        return [replace(each, judging=Judging(Phase.FINAL)) for each in named.values()]
 
     def _judging(self) -> Judging:
         """Return how the next trials are judged: with limits by the trials before them."""
         if not self._section.prune:
-            return Judging(test=False)
+            return Judging(Phase.SEARCH)
         points = (self._point(trial) for trial in self._study.trials() if trial.values is not None)
         names = dict.fromkeys(point.run_name for point in points if point is not None)
         histories = [read_document(self._folder.run(name) / RUN, RunDocument).facts.history for name in names]
@@ -186,7 +193,7 @@ class SearchPlan:
             least=self._section.startup,
             epochs=self._default.experiment.training.epochs,
         )
-        return Judging(test=False, limits=limits)
+        return Judging(Phase.SEARCH, limits)
 
 
 def _opened(section: SearchSection, folder: SweepFolder) -> "SearchStudy":

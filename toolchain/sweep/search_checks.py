@@ -13,7 +13,8 @@ from toolchain.target.registry import load_target
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.sections.task import is_series, usual_task
 
-_ON_CHIPS: Final = frozenset((Objective.CORES, Objective.MICROJOULES))
+ON_CHIPS: Final = frozenset((Objective.CORES, Objective.MICROJOULES))
+"""What only chips have; a network that is too large for one has neither."""
 _EPOCHS: Final = "training.epochs"
 
 
@@ -84,7 +85,7 @@ def _check_objectives(section: SearchSection, point: Point) -> None:
             "search.objectives",
             f"'{wrong.value}' is not measured of {learnt}; give '{other.value}'",
         )
-    asked = [each.value for each in section.objectives if each in _ON_CHIPS]
+    asked = [each.value for each in section.objectives if each in ON_CHIPS]
     if asked and point.compare.chip is None and not isinstance(load_target(point.target), ChipTarget):
         raise SweepError(
             "search.objectives",
