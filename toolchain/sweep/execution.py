@@ -6,6 +6,7 @@ from typing import Final, final
 
 from toolchain.cluster import Flow, Outcome
 from toolchain.errors import StorageError
+from toolchain.sweep.judging import Phase, is_judged
 from toolchain.sweep.plan import Plan
 from toolchain.sweep.point import Point
 from toolchain.sweep.rows import PointRow, PointState
@@ -90,7 +91,7 @@ class Execution:
 
     def _begin(self, point: Point) -> None:
         row = self._folder.row(point.name)
-        if row is not None and row.state is not PointState.FAILED:
+        if row is not None and row.state is not PointState.FAILED and is_judged(row, point.judging):
             self._end(point, row, before=True)
             return
         self._points[point.name] = point
@@ -143,7 +144,9 @@ class Execution:
         self._end(point, row)
 
     def _end(self, point: Point, row: PointRow, *, before: bool = False) -> None:
-        self.tally.count(row, before=before)
+        # What is compared on the test part at last was counted when it was tried.
+        if point.judging.phase is not Phase.FINAL:
+            self.tally.count(row, before=before)
         self._plan.ended(point, row)
         if before:
             self._tell()

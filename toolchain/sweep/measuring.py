@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from toolchain.errors import TargetError
+from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph
 from toolchain.sweep.compare_section import CompareSection
 from toolchain.sweep.rows import Figures
@@ -30,22 +31,63 @@ def figures_of(trained: TrainedRun, build: Build, judgement: Judgement, compare:
         judgement: What the comparison of the build said.
         compare: What is measured beside that.
     """
-    comparison, (cost, fixed_cost) = judgement.comparison, judgement.costs
-    outputs = comparison.outputs
-    real = {} if outputs is None else {"float": outputs.float_error, "fixed": outputs.fixed_error}
-    firing = _firing(build.float_graph)
     return Figures(
         **_of_validation(trained, build),
-        float_accuracy=comparison.float_accuracy,
-        fixed_accuracy=comparison.fixed_accuracy,
-        **{f"{name}_rmse": error.together for name, error in real.items() if error is not None},
-        spike_f1=comparison.spike_f1,
-        neurons=sum(cost.neurons[name] for name in firing),
-        synapses=sum(cost.synapses.values()),
-        operations=fixed_cost.total_operations,
+        **tested_figures(judgement),
+        **_of_network(build, judgement),
         **_of_chip(build, judgement, compare),
-        exact={name: result.equal for name, result in judgement.exact.items()},
     )
+
+
+def trial_figures(
+    build: Build, judgement: Judgement, compare: CompareSection, samples: Stimulus | None
+) -> Figures:
+    """Return the figures of a trial of a search, which has seen no test sample.
+
+    Args:
+        build: Its build.
+        judgement: What the comparison on the samples for validation said.
+        compare: What is measured beside that.
+        samples: These samples.
+    """
+    names = {"float_accuracy": "validation", "fixed_accuracy": "fixed_validation"}
+    names |= {"float_rmse": "validation_rmse", "fixed_rmse": "fixed_validation_rmse"}
+    measured = tested_figures(judgement)
+    return Figures(
+        **{name: measured[other] for other, name in names.items() if other in measured},
+        **_of_network(build, judgement),
+        **_of_chip(build, judgement, compare, samples),
+    )
+
+
+def tested_figures(judgement: Judgement) -> dict[str, Any]:
+    """Return what a comparison said of the samples, by the fields of `Figures`, as if they were the test."""
+    comparison = judgement.comparison
+    outputs = comparison.outputs
+    real = {} if outputs is None else {"float": outputs.float_error, "fixed": outputs.fixed_error}
+    return {
+        "float_accuracy": comparison.float_accuracy,
+        "fixed_accuracy": comparison.fixed_accuracy,
+        **{f"{name}_rmse": error.together for name, error in real.items() if error is not None},
+        "exact": {name: result.equal for name, result in judgement.exact.items()},
+    }
+
+
+def validation_samples(trained: TrainedRun) -> Stimulus | None:
+    """Return the samples for validation as they enter the network of a run; None if there are none."""
+    samples = load_data(trained.experiment).for_validation()
+    return None if samples is None else repeat_over_steps(trained.still_steps, samples)
+
+
+def _of_network(build: Build, judgement: Judgement) -> dict[str, Any]:
+    """Return what a network is and does."""
+    cost, fixed_cost = judgement.costs
+    return {
+        "spike_f1": judgement.comparison.spike_f1,
+        "neurons": sum(cost.neurons[name] for name in _firing(build.float_graph)),
+        "synapses": sum(cost.synapses.values()),
+        "operations": fixed_cost.total_operations,
+    }
 
 
 def _of_validation(trained: TrainedRun, build: Build) -> dict[str, Any]:
@@ -53,9 +95,7 @@ def _of_validation(trained: TrainedRun, build: Build) -> dict[str, Any]:
     history = trained.history
     if history.validation is None and history.validation_error is None:
         return {}
-    samples = load_data(trained.experiment).for_validation()
-    assert samples is not None  # noqa: S101 - they were there when the network was trained
-    stimulus = repeat_over_steps(trained.still_steps, samples)
+    stimulus = validation_samples(trained)
     said = predict_build(build, stimulus, DEFAULT_EXECUTOR, progress=lambda done, total: None)  # noqa: ARG005
     if said.real is None:
         return {"validation": history.validation, "fixed_validation": said.accuracy}
@@ -68,9 +108,18 @@ def _of_validation(trained: TrainedRun, build: Build) -> dict[str, Any]:
     }
 
 
-def _of_chip(build: Build, judgement: Judgement, compare: CompareSection) -> dict[str, Any]:
-    """Return cores and energy on the chip that was asked for, or on that of the target."""
-    fit = _fit(build, judgement, compare)
+def _of_chip(
+    build: Build, judgement: Judgement, compare: CompareSection, samples: Stimulus | None = None
+) -> dict[str, Any]:
+    """Return cores and energy on the chip that was asked for, or on that of the target.
+
+    Args:
+        build: The build.
+        judgement: What the comparison said.
+        compare: Which chip.
+        samples: Samples that were compared; by default the build's own.
+    """
+    fit = _fit(build, judgement, compare, samples)
     if fit is None:
         return {}
     joules = [each.dynamic_joules for each in fit.estimates if each.dynamic_joules is not None]
@@ -78,14 +127,14 @@ def _of_chip(build: Build, judgement: Judgement, compare: CompareSection) -> dic
     return {"cores": fit.packing.cores, "microjoules": (min(band), max(band)) if band else None}
 
 
-def _fit(build: Build, judgement: Judgement, compare: CompareSection) -> Fit | None:
+def _fit(build: Build, judgement: Judgement, compare: CompareSection, samples: Stimulus | None) -> Fit | None:
     """Return the build on its chip; None if there is none, or a part of the network is too large for it."""
     if compare.chip in {None, build.target} and compare.chips == 1:
         return None if judgement.resources is None else judgement.resources.fit
     if compare.chip is None and judgement.resources is None:
         return None
     try:
-        return check_build(build, compare.chip, chips=compare.chips).fit
+        return check_build(build, compare.chip, stimulus=samples, chips=compare.chips).fit
     except TargetError:
         return None
 

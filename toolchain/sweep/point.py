@@ -11,6 +11,7 @@ from typing import Any, Final, final
 
 from toolchain.errors import ExperimentError
 from toolchain.sweep.compare_section import CompareSection
+from toolchain.sweep.judging import Judging
 from toolchain.sweep.rows import Setting
 from toolchain.target.registry import DEFAULT_EXECUTOR
 from toolchain.workflow.experiment import Experiment, parse_experiment
@@ -35,12 +36,14 @@ class Point:
         experiment: The whole experiment.
         target: Target of the compiler.
         compare: What is measured.
+        judging: On which samples, and when a training is hopeless; no part of the name.
     """
 
     settings: dict[str, Setting]
     experiment: Experiment
     target: str = DEFAULT_EXECUTOR
     compare: CompareSection = field(default_factory=CompareSection)
+    judging: Judging = field(default_factory=Judging)
 
     @property
     def run_experiment(self) -> Experiment:

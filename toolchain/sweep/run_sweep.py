@@ -16,6 +16,7 @@ from toolchain.sweep.execution import Execution, Watch, watch_nothing
 from toolchain.sweep.plan import GridPlan, Plan
 from toolchain.sweep.point import spelled
 from toolchain.sweep.rows import PointRow
+from toolchain.sweep.search import SearchPlan
 from toolchain.sweep.stages import STAGES, Stages
 from toolchain.sweep.sweep_file import Sweep, load_sweep
 from toolchain.sweep.sweep_folder import SweepFolder
@@ -128,11 +129,13 @@ def carry_out(
         if scheduler is not None:
             cluster.check_shares(place.path)
         opened(cluster)
-        tally = Execution(plan_of(sweep), place, cluster.flow(), stages, watch).run()
+        tally = Execution(plan_of(sweep, place), place, cluster.flow(), stages, watch).run()
     return SweepResult(folder, tally)
 
 
-def plan_of(sweep: Sweep) -> Plan:
+def plan_of(sweep: Sweep, folder: SweepFolder) -> Plan:
     """Return what says which points of a sweep come next."""
-    assert sweep.grid is not None  # noqa: S101 - a search comes with its own plan
+    if sweep.search is not None:
+        return SearchPlan(sweep.shared, sweep.search, folder)
+    assert sweep.grid is not None  # noqa: S101 - a sweep is one of both
     return GridPlan(sweep.shared, sweep.grid, sweep.points)

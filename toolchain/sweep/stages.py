@@ -7,6 +7,7 @@ it later finds the result.
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -16,7 +17,9 @@ from toolchain.cluster.work import here
 from toolchain.errors import StorageError, ToolchainError
 from toolchain.files.documents import read_document, write_document
 from toolchain.progress import no_stages
-from toolchain.sweep.measuring import figures_of
+from toolchain.sweep.compare_section import CompareSection
+from toolchain.sweep.judging import STOPPED, HopelessWatch, Phase, StoppedError, StoppedRun, is_judged
+from toolchain.sweep.measuring import figures_of, tested_figures, trial_figures, validation_samples
 from toolchain.sweep.point import Point, located
 from toolchain.sweep.rows import Figures, PointRow, PointState
 from toolchain.sweep.sweep_folder import SweepFolder, TrainingRecord
@@ -76,6 +79,8 @@ class Stages:
 def train_point(task: PointTask) -> None:
     """Train the network of a point, unless that is done; a training that was begun goes on.
 
+    One that is hopeless ends early.
+
     Raises:
         ToolchainError: It cannot be trained.
     """
@@ -86,7 +91,11 @@ def train_point(task: PointTask) -> None:
         if folder.is_trained(name):
             return
         started = time.monotonic()
-        train(task.point.run_experiment, folder.run(name), no_stages)
+        watch = HopelessWatch(folder.run(name), task.point.judging.limits)
+        # A training that was ended early leaves a note, which its points find.
+        with suppress(StoppedError):
+            watch.begin()
+            train(task.point.run_experiment, folder.run(name), no_stages, watch=watch)
         seconds = time.monotonic() - started
         write_document(folder.training(name), TrainingRecord(seconds=seconds, worker=here()))
 
@@ -102,15 +111,16 @@ def measure_point(task: PointTask) -> PointRow:
     folder = task.folder
     with folder.point_lock(task.name):
         row = folder.row(task.name)
-        if row is not None and row.state is PointState.DONE:
+        if row is not None and row.state is PointState.DONE and is_judged(row, task.point.judging):
             return row
+        before = Figures() if row is None else row.figures
         started = time.monotonic()
         try:
-            row = row_of(task, figures=_measured(task))
+            row = _row(task, before)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other points
-            row = row_of(task, error=text_of(error))
+            row = row_of(task, figures=before, error=text_of(error))
         row = row.model_copy(update={"compile_seconds": time.monotonic() - started})
         folder.write_row(row)
         shutil.rmtree(folder.unfinished(task.name), ignore_errors=True)
@@ -148,19 +158,48 @@ def text_of(error: Exception) -> str:
     return str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
 
 
-def _measured(task: PointTask) -> Figures:
-    """Write the build of a point with its report, and return its figures."""
-    folder, point = task.folder, task.point
+def _row(task: PointTask, before: Figures) -> PointRow:
+    """Return the row of a point that can be measured, or whose training was ended early."""
+    run = task.folder.run(task.run_name)
+    if not task.folder.is_trained(task.run_name) and (run / STOPPED).is_file():
+        why = read_document(run / STOPPED, StoppedRun).sentence
+        return row_of(task).model_copy(update={"state": PointState.PRUNED, "error": why})
+    return row_of(task, figures=_measured(task, before))
+
+
+def _measured(task: PointTask, before: Figures) -> Figures:
+    """Write the build of a point with its report, and return its figures.
+
+    Args:
+        task: The point.
+        before: What was measured of it until now, if it was a trial of a search.
+    """
+    folder, compare = task.folder, task.point.compare
     trained = TrainedRun.load(folder.run(task.run_name))
-    build, judgement = _judged(task)
+    build = _compiled(task)
+    match task.point.judging.phase:
+        case Phase.WHOLE:
+            judgement = _compared(build, compare)
+            figures = figures_of(trained, build, judgement, compare)
+        case Phase.SEARCH:
+            stimulus = validation_samples(trained)
+            judgement = compare_build(build, stimulus, progress=no_stages)
+            figures = trial_figures(build, judgement, compare, stimulus)
+        case Phase.FINAL:
+            judgement = _compared(build, compare)
+            figures = before.model_copy(update=tested_figures(judgement))
     build.save(folder.build(task.name), judgement)
-    return figures_of(trained, build, judgement, point.compare)
+    return figures
 
 
-def _judged(task: PointTask) -> tuple[Build, Judgement]:
-    section, compare = task.point.experiment.quantization, task.point.compare
+def _compared(build: Build, compare: CompareSection) -> Judgement:
+    return compare_build(build, exact=compare.exact, samples=compare.samples, progress=no_stages)
+
+
+def _compiled(task: PointTask) -> Build:
+    section = task.point.experiment.quantization
     # The run is that of all bits, so its own `[quantization]` says nothing.
-    build = compile_run(
+    return compile_run(
         task.folder.run(task.run_name),
         target=task.point.target,
         quantization=Quantization(**section.model_dump(exclude={"qat_epochs"})),
@@ -168,8 +207,6 @@ def _judged(task: PointTask) -> tuple[Build, Judgement]:
         resume=task.folder.unfinished(task.name) if section.qat_epochs else None,
         progress=no_stages,
     )
-    judgement = compare_build(build, exact=compare.exact, samples=compare.samples, progress=no_stages)
-    return build, judgement
 
 
 STAGES: Final = Stages(train_point, measure_point)

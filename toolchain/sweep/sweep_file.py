@@ -16,6 +16,7 @@ from toolchain.sweep.compare_section import CompareSection
 from toolchain.sweep.plan import GridPlan
 from toolchain.sweep.point import TARGET, SharedSettings
 from toolchain.sweep.rows import Setting
+from toolchain.sweep.search_checks import check_search
 from toolchain.sweep.search_section import SearchSection
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_chip, load_target
 from toolchain.workflow.experiment import Experiment, load_experiment
@@ -142,6 +143,7 @@ def _search(shared: SharedSettings, search: SearchSection) -> Sweep:
     _check_keys(search.space)
     for settings in ({}, *search.ends()):
         load_target(shared.point(settings).target)
+    check_search(shared, search)
     return Sweep(shared, search=search)
 
 
