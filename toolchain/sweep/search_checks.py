@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
 from typing import Any, Final
 
 from toolchain.errors import SweepError
+from toolchain.files.documents import Document
 from toolchain.sweep.point import TARGET, Point, SharedSettings
 from toolchain.sweep.rows import Setting
 from toolchain.sweep.search_section import Objective, Range, SearchSection, Space
@@ -42,8 +44,7 @@ def default_point(shared: SharedSettings, section: SearchSection) -> Point:
     A key of a section that the file does not have is None.
     """
     point = shared.point({})
-    document = point.experiment.model_dump(mode="json") | {TARGET: point.target}
-    return replace(point, settings={key: _looked_up(document, key) for key in section.space})
+    return replace(point, settings={key: _looked_up(point, key) for key in section.space})
 
 
 def within(space: Mapping[str, Space], settings: Mapping[str, Setting]) -> dict[str, Setting] | None:
@@ -94,10 +95,19 @@ def _check_objectives(section: SearchSection, point: Point) -> None:
         )
 
 
-def _looked_up(document: Mapping[str, Any], key: str) -> Setting:
-    value: Any = document
+def _looked_up(point: Point, key: str) -> Setting:
+    """Return what a point has under a dotted key, as a file would say it; None where that is a section."""
+    value: Any = point if key == TARGET else point.experiment
     for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = getattr(value, part, None)
+    value = _plain(value)
     if isinstance(value, list):
-        return tuple(value)
-    return False if key == "pruning" and value is None else value
+        return tuple(map(_plain, value))
+    if isinstance(value, dict | Document):
+        return None
+    # Sections that are left out are false in a file.
+    return False if value is None and key in Experiment.model_fields else value
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of an experiment
+    return value.value if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
