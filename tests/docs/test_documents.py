@@ -33,6 +33,7 @@ _PAGES = (
     "docs/frameworks.md",
     "docs/neurons.md",
     "docs/file-formats.md",
+    "docs/many-machines.md",
 )
 """Pages whose commands and blocks of Python are run, one after the other in one folder."""
 _WIDTH = 100

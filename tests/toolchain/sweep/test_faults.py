@@ -16,6 +16,7 @@ import pytest
 from tests.signalled import REPOSITORY, signalled
 from tests.sweeps import LOGGED, log_of, small_sweep
 from toolchain.errors import ClusterError, StorageError
+from toolchain.files.documents import read_json
 from toolchain.sweep.run_sweep import carry_out
 from toolchain.sweep.sweep_file import Sweep
 from toolchain.sweep.sweep_folder import SweepFolder
@@ -69,7 +70,7 @@ class _Nodes:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show")
         _wait(self._file.exists)
-        self.address = self._address()
+        self.address = str(read_json(self._file)["address"])
         for _ in range(2):
             options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
             self._start("dask_worker", self.address, *options)
@@ -84,11 +85,6 @@ class _Nodes:
                 stderr=subprocess.DEVNULL,
             )
         )
-
-    def _address(self) -> str:
-        from toolchain.files.documents import read_json
-
-        return str(read_json(self._file)["address"])
 
     def end(self) -> None:
         for process in self.processes:
@@ -132,7 +128,8 @@ def _when(until: Callable[[], bool], action: Callable[[], object]) -> threading.
 
 
 def _kill_trainer(folder: Path) -> None:
-    (run, *_) = [each.name for each in (folder / "runs").glob("*") if (each / "training").is_dir()]
+    runs = [each for each in (folder / "runs").glob("*") if (each / "training").is_dir()]
+    run = next(each.name for each in runs if not (each / "run.json").exists())
     begun = [int(process) for what, name, _, process in log_of(folder) if (what, name) == ("begin", run)]
     with suppress(ProcessLookupError):
         os.kill(begun[-1], signal.SIGKILL)
