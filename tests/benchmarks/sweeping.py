@@ -94,8 +94,8 @@ def count_points(number: int, workers: int) -> None:
     cpu = it.driver + it.nodes
     _OUT.print(f"CPU: driver {it.driver:.1f} s, scheduler and workers {it.nodes:.1f} s, their start included")
     _OUT.print(
-        f"{1000 * cpu / ended:.1f} ms of CPU a point in all processes, {1000 * it.driver / ended:.1f} of them "
-        "in the driver"
+        f"{1000 * cpu / ended:.1f} ms of CPU a point in all processes, "
+        f"{1000 * it.driver / ended:.1f} of them in the driver"
     )
     _OUT.print("memory of the driver, MiB, by points that ended:")
     _OUT.print("  " + ", ".join(f"{points}: {size / 2**20:.0f}" for points, size in sorted(memory.items())))
