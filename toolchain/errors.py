@@ -27,6 +27,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     ├── StorageError                      the disk is full or refuses access: which file, and why
     ├── OutOfMemoryError                  the memory did not suffice: for which work
     ├── ClusterError                      workers or their scheduler: absent, lost, or unlike this machine
+    ├── FailedPointsError                 points of a sweep failed: how many, and why
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -295,6 +296,21 @@ class OutOfMemoryError(ToolchainError):
 
 class ClusterError(ToolchainError):
     """The workers of a cluster, or their scheduler, are absent, lost, or unlike this machine."""
+
+
+class FailedPointsError(ToolchainError):
+    """Points of a sweep failed; the others are done.
+
+    Attributes:
+        failed: Number of points that failed.
+    """
+
+    def __init__(self, failed: int, points: int, first: str) -> None:
+        self.failed = failed
+        super().__init__(
+            f"{failed} of {points} points failed, the last one at {first}",
+            "the same command tries them again",
+        )
 
 
 class TrainingError(ToolchainError):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolchain.cli.console import answer, out, print_table, stages
-from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+from toolchain.cli.options import AsJson, BuildFolder, Scheduler, StimulusFile, Workers
+from toolchain.cli.places import opened_build
 
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
@@ -45,15 +46,15 @@ def compare(
     update: Annotated[
         bool, typer.Option("--update", help="Write --baseline instead of checking against it.")
     ] = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the integers with the network that was trained (exit code 4 if a gate is not met)."""
     from toolchain.errors import UsageError
-    from toolchain.execution.stimulus import Stimulus
     from toolchain.fidelity import check_baseline, check_gates, parse_gates, read_baseline, write_baseline
     from toolchain.files.disk import check_file, check_output_file
     from toolchain.workflow.compare import compare_build
-    from toolchain.workflow.load import load
 
     gates = parse_gates(gate or [])
     if update and baseline is None:
@@ -64,15 +65,16 @@ def compare(
         check_file("baseline", baseline)
         # A baseline that cannot be read ends the command before minutes of work, not after.
         read_baseline(baseline)
-    loaded = load(build)
-    with stages(quiet=as_json) as progress:
+    opened = opened_build(build, stimulus, scheduler, workers)
+    with opened as (loaded, given, on), stages(quiet=as_json) as progress:
         judgement = compare_build(
             loaded,
-            None if stimulus is None else Stimulus.open(stimulus),
+            given,
             exact=exact or (),
             samples=samples,
             attribute=causes,
             progress=progress,
+            on=on,
         )
     comparison = judgement.comparison
     if as_json:

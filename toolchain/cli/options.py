@@ -30,6 +30,16 @@ StageName = Annotated[
     Literal["fixed", "float"],
     typer.Option(metavar="STAGE", help="fixed for the integers, float for the real numbers they came from."),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Compute on the workers of this Dask scheduler, such as tcp://host:8786.",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Compute in N processes of this machine.")
+]
 StimulusFile = Annotated[
     Path | None,
     typer.Option(
@@ -38,5 +48,23 @@ StimulusFile = Annotated[
         readable=False,
         metavar="FILE",
         help="Samples (.npz); by default those that the build holds.",
+    ),
+]
+SchedulerAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Scheduler of Dask that runs already, such as tcp://host:8786; by default workers are started "
+        "on this machine.",
+    ),
+]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Workers on this machine; by default as many as its cores and memory allow.",
     ),
 ]

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from toolchain.cli.console import answer, out, stages
-from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName, StimulusFile
+from toolchain.cli.options import (
+    AsJson,
+    BuildFolder,
+    OwnTarget,
+    Scheduler,
+    StageName,
+    StimulusFile,
+    Workers,
+)
+from toolchain.cli.places import opened_build
 
 
 def run(
@@ -35,41 +44,45 @@ def run(
             help="Keep finished samples in this folder, and go on after them if a run on Lava ended early.",
         ),
     ] = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target, and write what every population did."""
-    from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_file, check_output_folder
     from toolchain.progress import stage_progress
     from toolchain.stage import Stage
     from toolchain.target.protocol import RESUMED
     from toolchain.workflow.build_folder import check_apart
-    from toolchain.workflow.load import load
     from toolchain.workflow.run import record_build
 
     check_output_file(output)
     if resume is not None:
         check_output_folder(resume, RESUMED, "a folder of finished samples")
-    loaded = load(build)
-    check_apart(build, output)
-    with stages(quiet=as_json) as progress:
+    opened = opened_build(build, stimulus, scheduler, workers)
+    with opened as (loaded, given, on), stages(quiet=as_json) as progress:
+        check_apart(build, output)
         recording = record_build(
             loaded,
             output,
             target,
-            None if stimulus is None else Stimulus.open(stimulus),
+            given,
             stage=Stage(stage),
             samples=samples,
             record=("spikes", *(name.strip() for name in record.split(",") if name.strip())),
             resume=resume,
             progress=stage_progress(progress, "run"),
+            on=on,
         )
     if as_json:
         document = {"trace": str(output), "samples": recording.samples, "spikes": recording.spikes}
-        answer(document | {"clipped": [asdict(item) for item in recording.clipped]})
+        computed = {} if recording.computed is None else {"computed": asdict(recording.computed)}
+        answer(document | {"clipped": [asdict(item) for item in recording.clipped]} | computed)
         return
     for item in recording.clipped:
         out.tell(f"warning: {item}")
     for name, count in recording.spikes.items():
         out.print(f"{name}: {count} spikes in {recording.samples} samples", soft_wrap=True)
+    if recording.computed is not None:
+        out.tell(recording.computed.sentence())
     out.print(f"trace: {output}", soft_wrap=True)

@@ -3,7 +3,7 @@
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -80,14 +80,19 @@ def check_shares(client: Any, folder: Path) -> None:  # noqa: ANN401 - as above
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
-    blind = sorted(address for address, sees in answers.items() if not sees)
-    if blind:
-        more = len(blind) - len(blind[:_NAMED])
-        raise ClusterError(
-            f"the folder '{folder}' is not shared: {', '.join(blind[:_NAMED])}"
-            f"{f' and {more} more' * (more > 0)} do not see what is written there",
-            "use one on a disk that all workers have under the same path",
-        )
+    _refuse_blind(answers, f"what is written to the folder '{folder}' is not seen there")
+
+
+def check_files(client: Any, paths: Sequence[Path]) -> None:  # noqa: ANN401 - as above
+    """Raise if a worker does not see files as they are here.
+
+    Raises:
+        ClusterError: Names the workers that do not see one.
+    """
+    for path in paths:
+        size = path.stat().st_size
+        answers: Mapping[str, bool] = client.run(_has_size, str(path), size)
+        _refuse_blind(answers, f"'{path}' is not the same file there")
 
 
 def own_version(package: str) -> str | None:
@@ -98,6 +103,17 @@ def own_version(package: str) -> str | None:
         return None
 
 
+def _refuse_blind(answers: Mapping[str, bool], problem: str) -> None:
+    """Raise if one of the workers does not see something."""
+    blind = sorted(address for address, sees in answers.items() if not sees)
+    if blind:
+        more = len(blind) - len(blind[:_NAMED])
+        raise ClusterError(
+            f"{', '.join(blind[:_NAMED])}{f' and {more} more' * (more > 0)}: {problem}",
+            "use a disk that all workers have under the same path",
+        )
+
+
 def _remedy(what: str) -> str:
     return f"{what}, and start the worker again"
 
@@ -106,15 +122,23 @@ def _code_here() -> tuple[str, str]:
     return code_fingerprint(), here()
 
 
+def _has_size(path: str, size: int) -> bool:
+    return _soon(lambda: Path(path).stat().st_size == size, Path(path).parent)
+
+
 def _sees(probe: str, token: str) -> bool:
+    return _soon(lambda: Path(probe).read_text(encoding="ascii") == token, Path(probe).parent)
+
+
+def _soon(sees: Callable[[], bool], folder: Path) -> bool:
     deadline = time.monotonic() + _SEEN_S
     while True:
         with suppress(OSError):
-            if Path(probe).read_text(encoding="ascii") == token:
+            if sees():
                 return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
         with suppress(OSError):
             # Lets a disk of a network look again.
-            next(Path(probe).parent.iterdir(), None)
+            next(folder.iterdir(), None)

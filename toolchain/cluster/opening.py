@@ -2,14 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
 
 from toolchain.cluster.flow import Flow
 from toolchain.cluster.library import load_distributed, quiet
-from toolchain.cluster.likeness import check_shares, check_versions
+from toolchain.cluster.likeness import check_files, check_shares, check_versions
 from toolchain.cluster.local import LocalNodes, local_nodes, workers_of_machine
 from toolchain.errors import ArgumentError, ClusterError
 from toolchain.intake import count_of
@@ -71,6 +71,17 @@ class Cluster:
             ClusterError: Names the workers that do not see it.
         """
         check_shares(self._client, folder)
+
+    def check_files(self, paths: Sequence[Path]) -> None:
+        """Raise if a worker does not see files as they are here.
+
+        Args:
+            paths: The files, by absolute paths.
+
+        Raises:
+            ClusterError: Names the workers that do not see one.
+        """
+        check_files(self._client, paths)
 
     def close(self) -> None:
         """Let go of all tasks."""

@@ -79,6 +79,12 @@ class ClippingTally:
             peak = max(peak, float(given.max(initial=0)), -float(given.min(initial=0)))
             self._counts[node.name] = (clipped, entered + given.size, peak)
 
+    def include(self, other: "ClippingTally") -> None:
+        """Add what was counted of other samples of the same graph."""
+        for name, (clipped, entered, peak) in other._counts.items():
+            own = self._counts[name]
+            self._counts[name] = own[0] + clipped, own[1] + entered, max(own[2], peak)
+
     @property
     def clipped(self) -> tuple[ClippedInput, ...]:
         """The inputs with clipped values, in the order of the graph."""

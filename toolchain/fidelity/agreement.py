@@ -12,7 +12,7 @@ from toolchain.execution.rise import before_reset, rises
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import in_model_units, units_of
 from toolchain.fidelity.divergence import Divergence, different_inputs
-from toolchain.fidelity.membrane import MembraneError
+from toolchain.fidelity.membrane import MembraneError, centre_of
 from toolchain.fidelity.metrics import RateError, SpikeCounts, TrainCounts, flattened
 from toolchain.fidelity.neuron_names import neuron_name
 from toolchain.fidelity.spike_distances import SpikeDistances
@@ -58,16 +58,20 @@ class PopulationTally:
     Args:
         graphs: Float graph and fixed graph.
         name: Name of the population.
+        start: Index of the first sample that is added, in the stimulus.
+        centre: Centre of its potentials where that is not of the first sample that is added.
     """
 
-    def __init__(self, graphs: tuple[Graph, Graph], name: str) -> None:
+    def __init__(
+        self, graphs: tuple[Graph, Graph], name: str, start: int = 0, centre: float | None = None
+    ) -> None:
         self._graphs = graphs
         self._node = next(node for node in graphs[0].populations if node.name == name)
         self._rates = RateError()
         self._distances = SpikeDistances()
-        self._membrane = MembraneError(thresholds(self._node))
+        self._membrane = MembraneError(thresholds(self._node), centre)
         self._has_potentials = True
-        self._samples = self._diverged = 0
+        self._start, self._samples, self._diverged = start, 0, 0
         self.counts = SpikeCounts()
         self.first: Divergence | None = None
 
@@ -112,7 +116,7 @@ class PopulationTally:
         if self._has_potentials:
             values = tuple(self._potential(*pair, where) for pair in zip(self._graphs, traces, strict=True))
         self.first = Divergence(
-            sample=self._samples + sample,
+            sample=self._start + self._samples + sample,
             step=step,
             neuron=neuron,
             place=neuron_name(self._node.vth.shape, neuron),
@@ -135,6 +139,22 @@ class PopulationTally:
         compared = before_reset(node, trace.v[name][sample, step], trace.spikes[name][sample, step])
         return float(in_model_units(graph, name, compared).flat[neuron])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: counts that can be included there, and no graphs."""
+        return {name: value for name, value in vars(self).items() if name not in {"_graphs", "_node"}}
+
+    def include(self, other: "PopulationTally") -> None:
+        """Add what was counted of other samples of the same stimulus, whatever stands first there."""
+        self.counts += other.counts
+        self._rates.include(other._rates)
+        self._distances.include(other._distances)
+        self._membrane.include(other._membrane)
+        self._has_potentials &= other._has_potentials
+        self._samples += other._samples
+        self._diverged += other._diverged
+        firsts = [each for each in (self.first, other.first) if each is not None]
+        self.first = min(firsts, key=lambda each: (each.step, each.sample), default=None)
+
     def result(self) -> Agreement:
         """Return the agreement over all samples that were added."""
         shares = self.counts.shares
@@ -150,6 +170,20 @@ class PopulationTally:
             diverged=self._diverged / self._samples,
             first=self.first,
         )
+
+
+def centres_of(graph: Graph, trace: Trace) -> dict[str, float]:
+    """Return the centre of the potentials of every population with neurons that never fire.
+
+    Args:
+        graph: The float graph.
+        trace: Its trace of the first samples of a stimulus, with potentials.
+    """
+    return {
+        node.name: centre_of(in_model_units(graph, node.name, trace.v[node.name]))
+        for node in graph.populations
+        if np.isinf(thresholds(node)).any()
+    }
 
 
 def thresholds(node: Population) -> NDArray[np.float64]:

@@ -94,13 +94,27 @@ class Comparer:
     Args:
         graphs: The float graph and the fixed graph quantized from it.
         form: What real outputs mean; None for scores of classes, or where nobody said it.
+        start: Index of the first sample that is added, in the stimulus.
+        centres: Centres of potentials by population, where the first sample that is added is not the first
+            of the stimulus; see `centres_of`.
     """
 
-    def __init__(self, graphs: tuple[Graph, Graph], form: OutputForm | None = None) -> None:
-        self._graphs, self._form = graphs, form
+    def __init__(
+        self,
+        graphs: tuple[Graph, Graph],
+        form: OutputForm | None = None,
+        *,
+        start: int = 0,
+        centres: Mapping[str, float] | None = None,
+    ) -> None:
+        self._graphs = graphs
         self._outputs = None if form is None else OutputTally(form.scale.names, form)
         self._present = True
-        self._populations = {node.name: PopulationTally(graphs, node.name) for node in graphs[0].populations}
+        near = centres or {}
+        self._populations = {
+            node.name: PopulationTally(graphs, node.name, start, near.get(node.name))
+            for node in graphs[0].populations
+        }
         self._samples = self._alike = 0
         self._right: list[int] | None = [0, 0]
 
@@ -155,6 +169,30 @@ class Comparer:
             self._right = [
                 n + int((each == labels).sum()) for n, each in zip(self._right, predicted, strict=True)
             ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: counts that can be included there, and no graphs."""
+        return {name: value for name, value in vars(self).items() if name != "_graphs"}
+
+    def include(self, other: "Comparer") -> None:
+        """Add what was counted of other samples of the same stimulus.
+
+        Counts are whole numbers, sums are exact, and of first differences the earliest stays: in whatever
+        order shards are included, the figures are those of one comparer that was given all samples.
+        """
+        for name, tally in self._populations.items():
+            tally.include(other._populations[name])
+        self._samples += other._samples
+        self._alike += other._alike
+        self._present &= other._present
+        if self._right is None or other._right is None:
+            self._right = None
+        else:
+            self._right = [a + b for a, b in zip(self._right, other._right, strict=True)]
+        if self._outputs is None:
+            self._outputs = other._outputs
+        elif other._outputs is not None:
+            self._outputs.include(other._outputs)
 
     def firsts(self) -> dict[str, Divergence]:
         """Return the earliest difference of every population that differs so far, in order of execution."""

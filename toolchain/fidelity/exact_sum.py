@@ -35,6 +35,11 @@ class ExactSum:
             else:
                 self._not_finite += value
 
+    def include(self, other: "ExactSum") -> None:
+        """Add all that was added to another sum."""
+        self._units += other._units
+        self._not_finite += other._not_finite
+
     @property
     def exact(self) -> Fraction:
         """The sum of what is finite."""

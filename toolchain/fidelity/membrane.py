@@ -29,12 +29,14 @@ class MembraneError:
 
     Args:
         thresholds: Threshold of every neuron, in the units of the potentials; infinite if it never fires.
+        centre: Number near the mean of the potentials, see `centre_of`; by default that of the first sample
+            that is added. Two errors can be added only if they have the same.
     """
 
-    def __init__(self, thresholds: Floats) -> None:
+    def __init__(self, thresholds: Floats, centre: float | None = None) -> None:
         self._thresholds = np.ascontiguousarray(thresholds, np.float64).ravel()
         self._entries = 0
-        self._centre: float | None = None
+        self._centre = centre
         self._sums = tuple(ExactSum() for _ in range(_SUMS))
 
     def add(self, expected: Floats, got: Array, units: Floats | None = None) -> None:
@@ -52,13 +54,21 @@ class MembraneError:
         parts = [squares[:, ~read] / self._thresholds[~read] ** 2, squares[:, read]]
         if read.any():
             if self._centre is None:
-                # Any number near the mean will do; this one depends on the first sample only.
-                self._centre = float(first[0].mean())
+                self._centre = centre_of(first)
             parts += [first - self._centre, np.square(first - self._centre)]
         for total, part in zip(self._sums, parts, strict=False):
             # Sample by sample: the order of a sum over several axes depends on how many samples there are.
             total.add(float(np.ascontiguousarray(each).sum()) for each in part)
         self._entries += first.size
+
+    def include(self, other: "MembraneError") -> None:
+        """Add all that was added to another one."""
+        if self._entries and other._entries and self._centre != other._centre:
+            raise ValueError(f"errors around {self._centre} and {other._centre} cannot be added")
+        self._centre = other._centre if self._centre is None else self._centre
+        for total, each in zip(self._sums, other._sums, strict=True):
+            total.include(each)
+        self._entries += other._entries
 
     @property
     def value(self) -> float:
@@ -75,6 +85,14 @@ class MembraneError:
     def _variance(self) -> Fraction:
         deviations, squares = (each.exact / self._entries for each in self._sums[2:])
         return squares - deviations**2
+
+
+def centre_of(expected: Floats) -> float:
+    """Return the mean of the first sample of potentials `[batch, time, *features]`.
+
+    Any number near the mean of all of them will do; this one does not depend on other samples.
+    """
+    return float(np.ascontiguousarray(flattened(expected[:1]))[0].mean())
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

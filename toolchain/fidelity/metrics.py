@@ -159,6 +159,12 @@ class RateError:
         self._difference += int(np.abs(trains.expected - trains.got).sum(dtype=np.int64))
         self._spikes += int(trains.expected.sum(dtype=np.int64))
 
+    def include(self, other: "RateError") -> None:
+        """Add all that was added to another one."""
+        self._trains += other._trains
+        self._difference += other._difference
+        self._spikes += other._spikes
+
     @property
     def value(self) -> float:
         """The error; if the first execution is silent, the mean difference itself."""

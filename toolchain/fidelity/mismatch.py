@@ -62,12 +62,16 @@ def first_mismatch(expected: Trace, got: Trace) -> Mismatch | None:
 class MismatchSearch:
     """Looks for the earliest difference part by part; see `first_mismatch`.
 
+    Args:
+        start: Index of the first sample that is compared, in the stimulus.
+
     Attributes:
         samples: Number of samples that were compared.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         self.samples = 0
+        self._start = start
         self._missing: Mismatch | None = None
         self._found: dict[str, tuple[tuple[int, int, int], Mismatch]] = {}
 
@@ -90,6 +94,15 @@ class MismatchSearch:
                 self._missing = Mismatch(record, -1, -1, -1, values.size, 0 if other is None else other.size)
         self.samples += max((len(values) for values in records.values()), default=0)
 
+    def include(self, other: "MismatchSearch") -> None:
+        """Take what was looked for in other samples of the same stimulus, whatever stands first there."""
+        self.samples += other.samples
+        self._missing = self._missing or other._missing
+        for record, (rank, mismatch) in other._found.items():
+            own = self._found.get(record)
+            if own is None or (rank[0], mismatch.sample) < (own[0][0], own[1].sample):
+                self._found[record] = rank, mismatch
+
     def _compare(self, record: str, expected: Trace, got: Trace) -> None:
         node, _, quantity = record.rpartition(".")
         pair = [getattr(trace, quantity)[node] for trace in (expected, got)]
@@ -105,5 +118,5 @@ class MismatchSearch:
         rank = (step, order.index(node), _CAUSES.index(quantity))
         self._found[record] = (
             rank,
-            Mismatch(record, self.samples + sample, step, neuron, *values, meaning=meaning),
+            Mismatch(record, self._start + self.samples + sample, step, neuron, *values, meaning=meaning),
         )

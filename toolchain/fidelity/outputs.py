@@ -205,6 +205,16 @@ class OutputTally:
         elif present is not None:
             self._square("persistence", labels - present)
 
+    def include(self, other: "OutputTally") -> None:
+        """Add all that was added to another tally of the same outputs."""
+        self._samples += other._samples
+        for name, sums in other._squares.items():
+            own = self._squares.setdefault(name, [ExactSum() for _ in self._names])
+            for total, each in zip(own, sums, strict=True):
+                total.include(each)
+        for total, each in zip(self._truth, other._truth, strict=True):
+            total.include(each)
+
     def _square(self, name: str, errors: Floats) -> None:
         sums = self._squares.setdefault(name, [ExactSum() for _ in self._names])
         for total, column in zip(sums, np.square(errors).T, strict=True):

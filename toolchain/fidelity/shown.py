@@ -37,10 +37,24 @@ class ShownSamples:
             firsts: The first difference of every population up to the end of them, in order of execution.
         """
         stop = start + len(next(iter(traces[0].spikes.values())))
-        wanted = {*range(_FIRST), *(first.sample for first in list(firsts.values())[:_DIFFERENT])}
+        wanted = _wanted(firsts)
         self._kept = {sample: pair for sample, pair in self._kept.items() if sample in wanted}
         for sample in sorted(wanted & set(range(start, stop))):
             self._kept[sample] = _only(traces[0], sample - start), _only(traces[1], sample - start)
+
+    def include(self, other: "ShownSamples", firsts: Mapping[str, Divergence]) -> None:
+        """Take what another one kept of other samples of the same stimulus.
+
+        A population among the first that differ anywhere is among them also in any part of the samples, so
+        the sample of its first difference was kept where that is: shards may be included in any order.
+
+        Args:
+            other: Samples that were kept elsewhere.
+            firsts: The first difference of every population in both, in order of execution.
+        """
+        wanted = _wanted(firsts)
+        both = self._kept | other._kept
+        self._kept = {sample: pair for sample, pair in both.items() if sample in wanted}
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -51,6 +65,10 @@ class ShownSamples:
         """Return the traces of both executions, one row per sample of `samples`."""
         pairs = [self._kept[sample] for sample in self.samples]
         return _together(pair[0] for pair in pairs), _together(pair[1] for pair in pairs)
+
+
+def _wanted(firsts: Mapping[str, Divergence]) -> set[int]:
+    return {*range(_FIRST), *(first.sample for first in list(firsts.values())[:_DIFFERENT])}
 
 
 def _only(trace: Trace, sample: int) -> Trace:

@@ -40,6 +40,12 @@ class SpikeDistances:
             total.add(each.tolist())
         self._trains += int(np.count_nonzero(trains.expected + trains.got))
 
+    def include(self, other: "SpikeDistances") -> None:
+        """Add all that was added to other ones, of the same kernel and cost."""
+        for total, each in zip(self._totals, other._totals, strict=True):
+            total.include(each)
+        self._trains += other._trains
+
     @property
     def van_rossum(self) -> float:
         r"""The mean van Rossum distance (van Rossum 2001).

@@ -8,6 +8,7 @@ from typing import Final, final
 
 from toolchain.bars import draws
 from toolchain.cluster import Cluster, open_cluster
+from toolchain.errors import FailedPointsError
 from toolchain.intake import PathText, path_of
 from toolchain.progress import StageProgress, default_stages
 from toolchain.summary import Summarised, Summary
@@ -42,6 +43,17 @@ class SweepResult(Summarised):
     def rows(self) -> list[PointRow]:
         """The rows of all points, by name."""
         return list(SweepFolder(self.folder).rows())
+
+    def require_done(self) -> None:
+        """Raise if points failed.
+
+        Raises:
+            FailedPointsError: Says how many, and why the last one did.
+        """
+        tally = self.tally
+        if tally.failed:
+            settings, error = tally.failures[-1]
+            raise FailedPointsError(tally.failed, tally.ended, f"{spelled(settings)}: {error}")
 
     def summary(self) -> Summary:
         """Return how many points ended in which way, and the first of them."""

@@ -1,40 +1,27 @@
 """Judging a build: float against integers with metrics, integers against integers with `==`."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import reduce
-from typing import Final
 
 from toolchain.bars import draws
 from toolchain.errors import TargetError
-from toolchain.execution.activity import Activity, count_events
-from toolchain.execution.clipping import ClippingTally
-from toolchain.execution.reference import run as run_reference
+from toolchain.execution.activity import Activity
 from toolchain.execution.stimulus import Stimulus
-from toolchain.execution.trace import QUANTITIES, Trace
-from toolchain.fidelity import Comparer, MismatchSearch, check_integers
+from toolchain.fidelity import MismatchSearch, check_integers
+from toolchain.fidelity.agreement import centres_of
 from toolchain.fidelity.cost import cost_of
-from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import count_of, names_of
 from toolchain.memory import enough_memory
-from toolchain.progress import StageProgress, default_stages, part_progress, stage_progress
-from toolchain.target.parts import in_parts
+from toolchain.progress import StageProgress, default_stages, stage_progress
+from toolchain.target.parts import batch_of
 from toolchain.target.protocol import ChipTarget
-from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.attribution import attribute_loss
 from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.check import Resources, fit_activity
+from toolchain.workflow.compared_shard import ComparedShard, check_exact_shard, compare_shard
 from toolchain.workflow.continuation import continue_series
 from toolchain.workflow.judgement import Exactness, Judgement
-
-_COMPARED: Final = ("spikes", "v")
-_PART_BYTES: Final = 40 * 2**20
-"""What float and fixed may record of a part: memory of this size is used again for the next one."""
-_EXECUTIONS: Final = 3
-"""The target that must be exact, the integer reference and the emulator."""
-_EXACT_BYTES: Final = 512 * 2**20
-"""What the records of these may take."""
+from toolchain.workflow.shards import Place, ThisProcess
 
 
 @enough_memory("comparing the build")
@@ -47,6 +34,7 @@ def compare_build(
     samples: int = 32,
     attribute: bool = False,
     progress: StageProgress = default_stages,
+    on: Place | None = None,
 ) -> Judgement:
     """Compare float with fixed on the emulator, and fixed with further targets bit for bit.
 
@@ -60,6 +48,8 @@ def compare_build(
         samples: Number of samples that those targets run.
         attribute: Whether the loss is split by cause, which takes about ten more runs.
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
+        on: Workers that compute the samples in shards, see `on_workers`; they have this build and these
+            samples. By default this process does.
 
     Raises:
         FaultyIntegersError: The fixed graph is not a rounding of the float graph: names node and neuron.
@@ -71,74 +61,51 @@ def compare_build(
     options = build.quantization.options
     clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
-    comparer = Comparer((build.float_graph, build.fixed_graph), build.facts.outputs)
-    shown = ShownSamples()
-    clipping = ClippingTally.of(build.fixed_graph)
-    activities = _compare_in_parts(build, fitted, comparer, shown, clipping, progress)
+    place = ThisProcess(build, fitted) if on is None else on
+    whole = _compare_all(place, build, fitted, progress)
     first = fitted.take(slice(0, exact_samples))
-    exactness = {name: _check_exact(build, name, first, progress) for name in names}
-    resources, misfit = _on_chip(build, activities[1])
+    exactness = {name: _check_exact(place, name, first.samples, progress) for name in names}
+    resources, misfit = _on_chip(build, whole.activities[1])
     causes = None
     if attribute:
         causes = attribute_loss(build, fitted, progress=stage_progress(progress, "split the loss by cause"))
     return Judgement(
-        comparison=comparer.result(),
-        costs=(cost_of(build.float_graph, activities[0]), cost_of(build.fixed_graph, activities[1])),
-        shown=shown.traces(),
-        shown_samples=shown.samples,
+        comparison=whole.comparer.result(),
+        costs=(
+            cost_of(build.float_graph, whole.activities[0]),
+            cost_of(build.fixed_graph, whole.activities[1]),
+        ),
+        shown=whole.shown.traces(),
+        shown_samples=whole.shown.samples,
         exact=exactness,
         attribution=causes,
         resources=resources,
         misfit=misfit,
-        clipped=clipping.clipped,
+        clipped=whole.clipping.clipped,
         continuation=continue_series(build, fitted, progress),
+        computed=place.computed,
     )
 
 
-def _compare_in_parts(
-    build: Build,
-    stimulus: Stimulus,
-    comparer: Comparer,
-    shown: ShownSamples,
-    clipping: ClippingTally,
-    progress: StageProgress,
-) -> tuple[Activity, Activity]:
-    """Run float and fixed a part of the samples at a time; return what their sources sent in all of them.
-
-    The float program says where parts may be cut; integers are the same wherever they are.
-    """
-    graphs = build.float_graph, build.fixed_graph
-    emulator = load_target(DEFAULT_EXECUTOR)
-    programs = tuple(emulator.build(graph) for graph in graphs)
-    per_sample = sum(recorded_bytes(graph, stimulus.steps, _COMPARED) for graph in graphs)
-
-    def run(start: int, part: Stimulus) -> tuple[Trace, Trace]:
-        traces: list[Trace] = []
-        clipping.add(part.values)
-        for program, label in zip(programs, ("float", "fixed"), strict=True):
-            report = part_progress(
-                stage_progress(progress, f"emulate {label}"), start, part.samples, stimulus.samples
-            )
-            traces.append(program.run(part, record=_COMPARED, progress=report))
-        return traces[0], traces[1]
-
-    def tally(start: int, part: Stimulus, traces: tuple[Trace, Trace]) -> tuple[Activity, Activity]:
-        comparer.add(
-            traces, labels=part.labels, lengths=part.lengths, present=part.present, entered=part.values
-        )
-        shown.keep(start, traces, comparer.firsts())
-        return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
-
-    counted: list[Future[tuple[Activity, Activity]]] = []
-    # While one part is compared, the next one runs; there are never more than two.
-    with ThreadPoolExecutor(1) as behind:
-        for start, part in in_parts(stimulus, per_sample, programs[0], _PART_BYTES):
-            traces = run(start, part)
-            if counted:
-                counted[-1].result()
-            counted.append(behind.submit(tally, start, part, traces))
-    activities = (each.result() for each in counted)
-    return reduce(lambda sums, each: (sums[0].merged(each[0]), sums[1].merged(each[1])), activities)
+def _compare_all(place: Place, build: Build, stimulus: Stimulus, progress: StageProgress) -> ComparedShard:
+    """Return what was compared of all samples, wherever that was done."""
+    program = load_target(DEFAULT_EXECUTOR).build(build.float_graph)
+    batch = batch_of(program, stimulus.steps)
+    shards = place.shards(stimulus.samples, batch)
+    centres: dict[str, float] = {}
+    if len(shards) > 1:
+        # Squares are summed around a number that only the first sample decides.
+        trace = program.run(stimulus.take(slice(0, batch)), record=("v",))
+        centres = centres_of(build.float_graph, trace)
+    whole: ComparedShard | None = None
+    tasks = [(shard, centres) for shard in shards]
+    for _, each in place.results(compare_shard, tasks, progress, "compare"):
+        if whole is None:
+            whole = each
+        else:
+            whole.include(each)
+    assert whole is not None  # noqa: S101 - there is a sample
+    return whole
 
 
 def _on_chip(build: Build, activity: Activity) -> tuple[Resources | None, str]:
@@ -151,22 +118,18 @@ def _on_chip(build: Build, activity: Activity) -> tuple[Resources | None, str]:
         return None, str(error)
 
 
-def _check_exact(build: Build, name: str, stimulus: Stimulus, progress: StageProgress) -> Exactness:
-    """Compare a target with the integer reference and the emulator, a part of the samples at a time.
-
-    Parts are as large as the memory allows, since some targets take seconds to start.
-    """
-    graph, stage = build.fixed_graph, stage_progress(progress, f"run on {name}")
-    stage(0, stimulus.samples)
-    program, emulator = (load_target(each).build(graph) for each in (name, DEFAULT_EXECUTOR))
-    searches = {"the integer reference": MismatchSearch(), "the emulator": MismatchSearch()}
-    per_sample = _EXECUTIONS * recorded_bytes(graph, stimulus.steps, QUANTITIES)
-    for start, part in in_parts(stimulus, per_sample, room=_EXACT_BYTES):
-        report = part_progress(stage, start, part.samples, stimulus.samples)
-        trace = program.run(part, record=QUANTITIES, progress=report)
-        searches["the integer reference"].add(run_reference(graph, part), trace)
-        searches["the emulator"].add(emulator.run(part, record=QUANTITIES), trace)
+def _check_exact(place: Place, name: str, samples: int, progress: StageProgress) -> Exactness:
+    """Compare a target with the integer reference and the emulator."""
+    shards = place.shards(samples, slow=True)
+    searches: dict[str, MismatchSearch] = {}
+    tasks = [(name, shard) for shard in shards]
+    for _, each in place.results(check_exact_shard, tasks, progress, f"run on {name}"):
+        for other, search in each.items():
+            if other in searches:
+                searches[other].include(search)
+            else:
+                searches[other] = search
     for other, search in searches.items():
         if search.first is not None:
-            return Exactness(stimulus.samples, other, search.first)
-    return Exactness(stimulus.samples)
+            return Exactness(samples, other, search.first)
+    return Exactness(samples)

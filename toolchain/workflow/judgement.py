@@ -1,7 +1,7 @@
 """What was measured of a build: float against integers, targets that must be exact, what its chip says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Self, final
 
@@ -21,6 +21,7 @@ from toolchain.files.documents import OMITTED, Count, FileDocument, write_docume
 from toolchain.summary import Summarised, Summary
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import Resources
+from toolchain.workflow.shards import Computed
 
 
 @final
@@ -69,6 +70,7 @@ class Judgement(Summarised):
         misfit: Reason why it does not fit; empty otherwise.
         clipped: The graded inputs of which the integers were given less than the real numbers.
         continuation: How the network continues a series by itself; None for what is no forecast.
+        computed: Where it was computed, if that was on workers. It makes no difference.
     """
 
     comparison: Comparison
@@ -81,6 +83,7 @@ class Judgement(Summarised):
     misfit: str = ""
     clipped: tuple[ClippedInput, ...] = ()
     continuation: Continuation | None = None
+    computed: Computed | None = field(default=None, compare=False)
 
     def document(self) -> "FidelityDocument":
         """Return what `fidelity.json` holds."""
@@ -98,7 +101,8 @@ class Judgement(Summarised):
         misfit = [f"It does not fit its chip: {self.misfit}."] if self.misfit else []
         clipped = [f"{each}." for each in self.clipped]
         exact = [result.sentence(name) for name, result in self.exact.items()]
-        return [*clipped, *exact, *causes, *misfit]
+        computed = [] if self.computed is None else [self.computed.sentence()]
+        return [*clipped, *exact, *causes, *misfit, *computed]
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.
@@ -142,6 +146,7 @@ class FidelityDocument(FileDocument):
         clipped: The graded inputs of which the integers were given less than the real numbers.
         outputs: Errors of real outputs.
         forecast: Errors of forecasts that go on by their own predictions.
+        computed: Where it was computed, if that was on the workers of a cluster.
     """
 
     FORMAT: ClassVar[str] = "pumice-fidelity"
@@ -166,6 +171,7 @@ class FidelityDocument(FileDocument):
     clipped: tuple[ClippedInput, ...]
     outputs: Annotated[OutputErrors | None, OMITTED] = None
     forecast: Annotated[ForecastFigures | None, OMITTED] = None
+    computed: Annotated[Computed | None, OMITTED] = None
 
     @classmethod
     def of(cls, judgement: Judgement) -> Self:
@@ -184,6 +190,7 @@ class FidelityDocument(FileDocument):
             clipped=judgement.clipped,
             outputs=comparison.outputs,
             forecast=None if judgement.continuation is None else judgement.continuation.figures,
+            computed=judgement.computed,
         )
 
 

@@ -16,7 +16,7 @@ from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.report import write_report
 from toolchain.ir import Graph
-from toolchain.workflow import compare as judge
+from toolchain.workflow import compared_shard as judge
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
 from toolchain.workflow.compare import compare_build
