@@ -11,6 +11,7 @@ from toolchain.sweep.results import (
     SweepResults,
     designs_of,
     goal_of,
+    order_of,
     shown,
     shown_settings,
     value_of,
@@ -134,7 +135,8 @@ def _rank(design: Design, quality: str) -> float:
 
 def _values(results: SweepResults, key: str) -> str:
     """Return the values that a key has had."""
-    values = list(dict.fromkeys(shown(row.settings.get(key)) for row in results.rows))
+    ordered = sorted((row.settings.get(key) for row in results.rows), key=order_of)
+    values = list(dict.fromkeys(map(shown, ordered)))
     if len(values) <= BEST:
         return ", ".join(values)
     return f"{len(values):,} values, {values[0]} .. {values[-1]}"

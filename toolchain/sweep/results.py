@@ -103,12 +103,12 @@ def read_results(folder: SweepFolder) -> SweepResults:
     search = document.search
     varied = document.grid or {} if search is None else search.space
     rows = sorted(
-        folder.rows(), key=lambda row: (*(_order(row.settings.get(key)) for key in varied), row.name)
+        folder.rows(), key=lambda row: (*(order_of(row.settings.get(key)) for key in varied), row.name)
     )
     own = "" if search is None else default_point(document.shared, search).name
     planned = None if search is None else search.trials
     if document.grid is not None:
-        planned = math.prod(len(set(map(_order, values))) for values in document.grid.values())
+        planned = math.prod(len(set(map(order_of, values))) for values in document.grid.values())
     return SweepResults(tuple(varied), tuple(rows), search, own, planned)
 
 
@@ -160,7 +160,7 @@ def word(value: Setting | Mapping[str, Setting]) -> str:
     return json.dumps(value)
 
 
-def _order(value: Setting) -> tuple[int, float, str]:
+def order_of(value: Setting) -> tuple[int, float, str]:
     """Return what values are sorted by: numbers by size, and then all others by their text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 1, 0.0, word(value)
