@@ -1,4 +1,4 @@
-"""A search has the same trials with any number of workers and after any kill, and tests its best points once."""
+"""A search has the same trials with any number of workers and after a kill, and tests its best once."""
 
 import json
 from pathlib import Path

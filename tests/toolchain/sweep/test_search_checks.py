@@ -71,7 +71,7 @@ def test_own_settings_are_found_with_their_defaults() -> None:
         "task",
         "pruning",
     )
-    section = section_of(space=dict.fromkeys(keys, [1]))
+    section = section_of(space={key: [1] for key in keys})
     point = default_point(shared_of(), section)
     assert point.settings == {
         "pruning.importance": "weight",
