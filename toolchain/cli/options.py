@@ -50,15 +50,6 @@ StimulusFile = Annotated[
         help="Samples (.npz); by default those that the build holds.",
     ),
 ]
-SchedulerAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Scheduler of Dask that runs already, such as tcp://host:8786; by default workers are started "
-        "on this machine.",
-    ),
-]
 WorkerCount = Annotated[
     int | None,
     typer.Option(

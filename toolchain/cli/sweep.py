@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolchain.cli.console import answer, out
-from toolchain.cli.options import AsJson, OutFolder, SchedulerAddress, WorkerCount
+from toolchain.cli.options import AsJson, OutFolder, Scheduler, WorkerCount
 from toolchain.cli.sweep_view import SweepView, best_of, counted, failures_of
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def sweep(
     file: Annotated[
         Path,
-        typer.Argument(readable=False, metavar="SWEEP", help="TOML file, such as examples/sweep.toml."),
+        typer.Argument(readable=False, metavar="SWEEP", help="TOML file, such as examples/sweeps/grid.toml."),
     ],
     output: OutFolder,
     *,
-    scheduler: SchedulerAddress = None,
+    scheduler: Scheduler = None,
     workers: WorkerCount = None,
     as_json: AsJson = False,
 ) -> None:

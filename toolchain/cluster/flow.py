@@ -19,6 +19,7 @@ from toolchain.errors import ClusterError, UsageError
 PER_THREAD: Final = 3
 """Tasks under way for every thread: one runs, the next is there already."""
 _POLL_S: Final = 0.25
+_TEND_S: Final = 0.2
 _REFRESH_S: Final = 2.0
 _ALONE_S: Final = 600.0
 """How long a flow waits for a worker where there is none any more."""
@@ -44,7 +45,7 @@ class Flow:
         self._futures: dict[str, Any] = {}
         self._suspects: dict[str, Task] = {}
         self._alone = ""
-        self._threads, self._refreshed = 0, 0.0
+        self._threads, self._refreshed, self._tended = 0, 0.0, 0.0
         self._last_worker = time.monotonic()
         self._number = 0
 
@@ -87,10 +88,12 @@ class Flow:
             if not self._tasks:
                 raise UsageError("no task is under way", "submit one before")
             self._try_suspects()
+            # Also while others go on ending: a worker that died must not stay away.
+            if time.monotonic() > self._tended + _TEND_S:
+                self._tend()
             try:
                 key = self._ended.get(timeout=_POLL_S)
             except queue.Empty:
-                self._tend()
                 continue
             outcome = self._take(key)
             if outcome is not None:
@@ -177,7 +180,8 @@ class Flow:
             self._alone = ""
 
     def _tend(self) -> None:
-        """Look after the workers while no task ends."""
+        """Look after the workers."""
+        self._tended = time.monotonic()
         if self._nodes is not None:
             self._nodes.tend()
         self._check_scheduler()

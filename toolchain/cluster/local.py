@@ -12,8 +12,9 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
+from toolchain.cluster.keys import make_key, security_of
 from toolchain.cluster.node import ADDRESS
 from toolchain.cluster.work import THREAD_VARIABLES
 from toolchain.errors import ClusterError
@@ -54,6 +55,7 @@ class LocalNodes:
 
     def start(self) -> None:
         """Start all of them, and wait until the scheduler listens."""
+        make_key(self._folder)
         for name in ("scheduler", *(f"worker-{n}" for n in range(self._count))):
             self._nodes[name] = self._start_node(name)
         deadline = time.monotonic() + _START_S
@@ -63,6 +65,11 @@ class LocalNodes:
                 raise ClusterError(f"the scheduler did not start within {_START_S} s{self._log('scheduler')}")
             time.sleep(0.02)
         self.address = (self._folder / ADDRESS).read_text(encoding="ascii")
+
+    @property
+    def security(self) -> Any:  # noqa: ANN401 - a class of a library that need not be there
+        """How clients speak with them."""
+        return security_of(self._folder)
 
     def tend(self) -> None:
         """Start workers again that have died.
@@ -95,8 +102,7 @@ class LocalNodes:
         root = str(Path(__file__).parents[2])
         settings = dict.fromkeys(THREAD_VARIABLES, "1") | {
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-            "TMPDIR": str(self._folder),
-            VARIABLE: str(max(machine_memory() // self._count, 2**20)),
+            VARIABLE: str(max(machine_memory() // max(1, self._count), 2**20)),
         }
         with (self._folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own script, no shell

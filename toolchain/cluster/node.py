@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+from toolchain.cluster.keys import security_of
+
 ADDRESS: Final = "scheduler.address"
 """File with the scheduler's address, once it listens."""
 _LOOPBACK: Final = "127.0.0.1"
@@ -48,9 +50,12 @@ def _end_with_driver() -> None:
 async def _schedule(folder: Path) -> None:
     from distributed import Scheduler  # noqa: PLC0415 - as above
 
+    security = security_of(folder)
     scheduler: Any = Scheduler(
         host=_LOOPBACK,
         port=0,
+        protocol="tcp" if security is None else "tls",
+        security=security,
         dashboard=importlib.util.find_spec("bokeh") is not None,
         dashboard_address=_ANY_PORT,
     )
@@ -69,6 +74,7 @@ async def _work(folder: Path) -> None:
     worker: Any = Worker(
         (folder / ADDRESS).read_text(encoding="ascii"),
         host=_LOOPBACK,
+        security=security_of(folder),
         nthreads=1,
         memory_limit=0,
         local_directory=str(folder),

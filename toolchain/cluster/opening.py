@@ -117,16 +117,22 @@ def open_cluster(scheduler: str | None = None, workers: int | None = None) -> Ge
             count = count or workers_of_machine()
             nodes = stack.enter_context(local_nodes(count))
         address = nodes.address if nodes else scheduler or ""
-        client = stack.enter_context(Held(lambda: _connect(distributed, address), _disconnect))
+        client = stack.enter_context(Held(lambda: _connect(distributed, address, nodes), _disconnect))
         _wait_for_workers(client, address, nodes, count or 1)
         _ask(address, lambda: check_versions(client))
         yield stack.enter_context(Held(lambda: Cluster(client, address, nodes), Cluster.close))
 
 
-def _connect(distributed: Any, address: str) -> Any:  # noqa: ANN401 - see library
+def _connect(distributed: Any, address: str, nodes: LocalNodes | None) -> Any:  # noqa: ANN401 - see library
+    options: dict[str, Any] = {} if nodes is None else {"security": nodes.security}
     try:
         return distributed.Client(
-            address, timeout=_ANSWER_S, name="pumice", set_as_default=False, direct_to_workers=False
+            address,
+            timeout=_ANSWER_S,
+            name="pumice",
+            set_as_default=False,
+            direct_to_workers=False,
+            **options,
         )
     except (OSError, ImportError, ValueError, RuntimeError) as error:
         reason = (str(error) or repr(error)).splitlines()[0]

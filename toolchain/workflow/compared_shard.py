@@ -16,7 +16,7 @@ from toolchain.progress import Progress, StageProgress, part_progress, stage_pro
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
-from toolchain.workflow.shards import Samples
+from toolchain.workflow.shards import SampleSource
 
 _COMPARED: Final = ("spikes", "v")
 _PART_BYTES: Final = 40 * 2**20
@@ -53,7 +53,7 @@ class ComparedShard:
 
 
 def compare_shard(
-    source: Samples, shard: range, centres: dict[str, float], *, progress: StageProgress
+    source: SampleSource, shard: range, centres: dict[str, float], *, progress: StageProgress
 ) -> ComparedShard:
     """Run float and fixed a part of the samples at a time, and compare them.
 
@@ -61,7 +61,7 @@ def compare_shard(
 
     Args:
         source: Build and samples.
-        shard: Which samples.
+        shard: Range of the samples.
         centres: Centres of potentials where the shard does not begin with the first sample.
         progress: Callback with the stage and how far it is.
     """
@@ -100,7 +100,7 @@ def compare_shard(
 
 
 def check_exact_shard(
-    source: Samples, name: str, shard: range, *, progress: StageProgress
+    source: SampleSource, name: str, shard: range, *, progress: StageProgress
 ) -> dict[str, MismatchSearch]:
     """Compare a target with the integer reference and the emulator, a part of the samples at a time.
 
@@ -109,7 +109,7 @@ def check_exact_shard(
     Args:
         source: Build and samples.
         name: Name of the target.
-        shard: Which samples.
+        shard: Range of the samples.
         progress: Callback with the stage and how far it is.
     """
     build, stimulus = source.open()

@@ -31,7 +31,7 @@ from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_folder import Build, check_is_build
-from toolchain.workflow.shards import Computed, OnWorkers, Samples, ThisProcess
+from toolchain.workflow.shards import Computed, OnWorkers, SampleSource, ThisProcess
 
 _RECORDED_BYTES: Final = 512 * 2**20
 """What a part of a run that is written to a file may record."""
@@ -197,14 +197,14 @@ class RecordedShard:
 
 
 def record_shard(
-    source: Samples, wanted: RecordedRun, shard: range, path: str, *, progress: StageProgress
+    source: SampleSource, wanted: RecordedRun, shard: range, path: str, *, progress: StageProgress
 ) -> RecordedShard:
     """Record a range of samples in a file of its own.
 
     Args:
         source: Build and samples.
         wanted: What is recorded.
-        shard: Which samples.
+        shard: Range of the samples.
         path: The file.
         progress: Callback with the stage and how far it is.
     """
@@ -217,7 +217,7 @@ def record_shard(
 
 def _record(
     writer: ArrayWriter,
-    source: Samples,
+    source: SampleSource,
     wanted: RecordedRun,
     program: Program,
     shard: range,

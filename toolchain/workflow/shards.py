@@ -47,7 +47,7 @@ class Computed:
         return f"Computed in {self.shards} shards: {each}."
 
 
-class Samples(Protocol):
+class SampleSource(Protocol):
     """A build, and the samples that it runs."""
 
     def open(self) -> tuple[Build, Stimulus]:
@@ -56,7 +56,7 @@ class Samples(Protocol):
 
 
 Work = Callable[..., Any]
-"""Function of `Samples`, further arguments, and `progress`."""
+"""Function of a `SampleSource`, further arguments, and `progress`."""
 
 
 class Place(Protocol):

@@ -1,7 +1,9 @@
 """Figures in parts are the figures in one piece, to the last digit; so is what a report shows."""
 
 import math
+from copy import deepcopy
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -15,6 +17,7 @@ from toolchain.execution.activity import count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.fidelity import Comparer, Comparison, MismatchSearch, compare_traces, first_mismatch
+from toolchain.fidelity.agreement import centres_of
 from toolchain.fidelity.exact_sum import ExactSum
 from toolchain.fidelity.membrane import MembraneError
 from toolchain.fidelity.metrics import TrainCounts
@@ -100,6 +103,12 @@ def test_the_first_mismatch_does_not_depend_on_how_samples_are_divided(seed: int
             search.add(_part(expected, slice(start, start + size)), _part(got, slice(start, start + size)))
         assert search.first == first_mismatch(expected, got)
         assert search.samples == SAMPLES
+    one, other = MismatchSearch(), MismatchSearch(4)
+    one.add(_part(expected, slice(0, 4)), _part(got, slice(0, 4)))
+    other.add(_part(expected, slice(4, SAMPLES)), _part(got, slice(4, SAMPLES)))
+    other.include(one)
+    assert other.first == first_mismatch(expected, got)
+    assert other.samples == SAMPLES
 
 
 def test_a_mismatch_of_a_later_part_is_told_by_its_place_in_the_whole() -> None:
@@ -150,6 +159,47 @@ def test_potentials_that_are_not_finite_make_an_error_that_is_not(rng: np.random
     error = MembraneError(np.ones(2))
     error.add(np.array([[[np.inf, 0.0]]]), np.zeros((1, 1, 2)))
     assert not math.isfinite(error.value)
+
+
+@given(seed=st.integers(0, 10_000), data=st.data())
+@settings(max_examples=40)
+def test_shards_are_included_in_any_order_without_a_change_of_any_digit(
+    seed: int, data: st.DataObject
+) -> None:
+    graphs, traces, stimulus = _random(seed, rate=0.15)
+    cuts = sorted(data.draw(st.sets(st.integers(1, SAMPLES - 1))))
+    shards = data.draw(st.permutations([range(a, b) for a, b in pairwise([0, *cuts, SAMPLES])]))
+    comparers, shown = [], []
+    for shard in ([range(SAMPLES)], *([each] for each in shards)):
+        (samples,) = shard
+        comparer = Comparer(graphs, start=samples.start, centres=centres_of(graphs[0], traces[0]))
+        kept = ShownSamples()
+        for start in samples:
+            pair, one = (
+                [_part(trace, slice(start, start + 1)) for trace in traces],
+                stimulus.take(slice(start, start + 1)),
+            )
+            comparer.add((pair[0], pair[1]), labels=one.labels, lengths=one.lengths)
+            kept.keep(start, (pair[0], pair[1]), comparer.firsts())
+        comparers.append(deepcopy(comparer))
+        shown.append(kept)
+    whole, merged = comparers[0], comparers[1]
+    for comparer, kept in zip(comparers[2:], shown[2:], strict=True):
+        merged.include(comparer)
+        shown[1].include(kept, merged.firsts())
+    assert merged.result() == whole.result()
+    assert merged.result() == compare_traces(graphs, traces, labels=stimulus.labels, lengths=stimulus.lengths)
+    assert shown[1].samples == shown[0].samples
+    for one, other in zip(shown[1].traces(), shown[0].traces(), strict=True):
+        assert all(np.array_equal(v, other.by_key()[key]) for key, v in one.by_key().items())
+
+
+def test_errors_around_different_numbers_cannot_be_added() -> None:
+    errors = [MembraneError(np.full(2, np.inf), centre) for centre in (0.0, 1.0)]
+    for error in errors:
+        error.add(np.ones((1, 3, 2)), np.zeros((1, 3, 2)))
+    with pytest.raises(ValueError, match=r"around 0\.0 and 1\.0"):
+        errors[0].include(errors[1])
 
 
 def test_distances_of_trains_are_added_over_parts(rng: np.random.Generator) -> None:
