@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, final
 
 from toolchain.sweep.rows import Figures, PointRow, PointState, Setting
@@ -34,17 +35,17 @@ class SweepResults:
     own: str = ""
     planned: int | None = None
 
-    @property
+    @cached_property
     def done(self) -> list[PointRow]:
         """Rows of the points that were measured."""
         return [row for row in self.rows if row.state is PointState.DONE]
 
-    @property
+    @cached_property
     def failed(self) -> list[PointRow]:
         """Rows of the points that failed."""
         return [row for row in self.rows if row.state is PointState.FAILED]
 
-    @property
+    @cached_property
     def pruned(self) -> list[PointRow]:
         """Rows of the points whose training was ended early."""
         return [row for row in self.rows if row.state is PointState.PRUNED]
@@ -54,7 +55,7 @@ class SweepResults:
         """The seed that is varied; empty if none is."""
         return next((key for key in SEEDS if key in self.keys), "")
 
-    @property
+    @cached_property
     def quality(self) -> str:
         """Field of `Figures` that says how well networks do their task, by which they are chosen.
 
