@@ -31,7 +31,8 @@ def sweep(
     from toolchain.files.disk import check_output_folder
     from toolchain.sweep.run_sweep import carry_out
     from toolchain.sweep.sweep_file import load_sweep
-    from toolchain.sweep.sweep_folder import SWEEP
+    from toolchain.sweep.sweep_folder import SWEEP, SweepFolder
+    from toolchain.sweep.written import write_results
 
     check_output_folder(output, SWEEP, "the folder of a sweep")
     view = SweepView(quiet=as_json)
@@ -48,6 +49,7 @@ def sweep(
     except BaseException as error:
         view.add_note(error)
         raise
+    write_results(SweepFolder(output))
     tally = result.tally
     if as_json:
         answer({"sweep": str(output), **_document(tally)})

@@ -21,6 +21,7 @@ from toolchain.sweep.stages import STAGES, Stages
 from toolchain.sweep.sweep_file import Sweep, load_sweep
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.tally import Tally
+from toolchain.sweep.written import write_results
 from toolchain.target.registry import load_target
 
 _SHOWN: Final = 10
@@ -93,9 +94,11 @@ def run_sweep(
     def watch(tally: Tally) -> None:
         progress("points", tally.ended, tally.total or tally.ended + tally.training + tally.measuring)
 
-    return carry_out(
+    result = carry_out(
         load_sweep(file), path_of(folder, "folder"), scheduler=scheduler, workers=workers, watch=watch
     )
+    write_results(SweepFolder(result.folder))
+    return result
 
 
 def carry_out(
