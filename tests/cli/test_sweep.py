@@ -94,7 +94,7 @@ def test_machines_get_one_document_also_of_what_failed(
     assert (document["points"], document["done"], document["failed"]) == (3, 2, 1)
     assert document["best"] == {"figure": "test accuracy", "value": 92.0, "settings": {"seed": 2}}
     assert document["failures"] == [{"settings": {"seed": 0}, "error": _ERROR}]
-    assert document["error"]["kind"] == "FailedPointsError"
+    assert document["error"]["kind"] == "ToolchainError"
 
 
 def test_a_lost_scheduler_says_how_far_it_was(
