@@ -369,11 +369,7 @@ class SimulationError(TargetError):
 
 
 class FaultyIntegersError(ToolchainError):
-    """The integers of a build are not a rounding of its float graph.
-
-    Attributes:
-        node: Node with the faulty integers.
-    """
+    """The integers of a build are not a rounding of its float graph; `node` has them."""
 
     exit_code: ClassVar[int] = 4
 

@@ -54,10 +54,9 @@ class SweepResult(Summarised):
         tally = self.tally
         if tally.failed:
             settings, error = tally.failures[-1]
-            raise ToolchainError(
-                f"{tally.failed} of {tally.ended} points failed, the last one at {spelled(settings)}: {error}",
-                "the same command tries them again",
-            )
+            last = f"the last one at {spelled(settings)}: {error}"
+            problem = f"{tally.failed} of {tally.ended} points failed, {last}"
+            raise ToolchainError(problem, "the same command tries them again")
 
     def summary(self) -> Summary:
         """Return how many points ended in which way, and the first of them."""
