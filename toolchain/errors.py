@@ -276,11 +276,7 @@ class StorageError(ToolchainError):
 
 
 class OutOfMemoryError(ToolchainError):
-    """The memory did not suffice, and that could not be foreseen.
-
-    Attributes:
-        work: The work that needed it.
-    """
+    """The memory did not suffice for `work`, and that could not be foreseen."""
 
     def __init__(self, work: str, reason: str, remedy: str) -> None:
         self.work = work
