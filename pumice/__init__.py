@@ -40,6 +40,7 @@ Models, training and pruning:
 - `fit` trains such a model, and `FitOptions` says how; `trainable` makes one of a module with a forward of
   its own.
 - `load_experiment` reads an `Experiment` from its file, `prune` and `train` carry it out in a run folder.
+- `run_sweep` carries many of them out, on all cores or on many machines.
 - `models`, `data`, `training` and `pruning` are the modules with everything else of that kind.
 
 And `errors` holds every error that is raised on purpose, `__version__` the version that is installed.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolchain.frontends import as_model
     from toolchain.ir import Graph
     from toolchain.models import Connection, CubaLif, Network, Readout, Spiking
+    from toolchain.sweep.run_sweep import run_sweep
     from toolchain.target.registry import load_target
     from toolchain.training import FitOptions, fit
     from toolchain.workflow.build_folder import Build
@@ -91,6 +92,7 @@ __all__ = [
     "record",
     "repair",
     "run",
+    "run_sweep",
     "targets",
     "train",
     "trainable",
@@ -106,6 +108,7 @@ _HOMES = {
     "frontends": "as_model",
     "ir": "Graph",
     "models": "Connection CubaLif Network Readout Spiking",
+    "sweep.run_sweep": "run_sweep",
     "target.registry": "load_target",
     "training": "FitOptions fit",
     "workflow.build_folder": "Build",

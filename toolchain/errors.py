@@ -11,6 +11,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
+    │   │   └── SweepError                    the same of a sweep file
     │   ├── ProfileError                    profile of a chip: the key and what is wrong with it
     │   ├── TraceError                      a recorded trace is not one of this network
     │   ├── StimulusError                   samples do not fit the network's inputs
@@ -110,13 +111,22 @@ class ExperimentError(UsageError):
     """An experiment file holds a key or value that is not accepted.
 
     Attributes:
+        WHAT: The file in words.
         key: Dotted path of the offending key.
     """
+
+    WHAT: ClassVar[str] = "experiment"
 
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
+        super().__init__(f"{self.WHAT} key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
+
+
+class SweepError(ExperimentError):
+    """A sweep file holds a key or value that is not accepted; see `ExperimentError`."""
+
+    WHAT: ClassVar[str] = "sweep"
 
 
 class ProfileError(UsageError):
@@ -266,11 +276,7 @@ class StorageError(ToolchainError):
 
 
 class OutOfMemoryError(ToolchainError):
-    """The memory did not suffice, and that could not be foreseen.
-
-    Attributes:
-        work: The work that needed it.
-    """
+    """The memory did not suffice for `work`, and that could not be foreseen."""
 
     def __init__(self, work: str, reason: str, remedy: str) -> None:
         self.work = work
@@ -359,11 +365,7 @@ class SimulationError(TargetError):
 
 
 class FaultyIntegersError(ToolchainError):
-    """The integers of a build are not a rounding of its float graph.
-
-    Attributes:
-        node: Node with the faulty integers.
-    """
+    """The integers of a build are not a rounding of its float graph; `node` has them."""
 
     exit_code: ClassVar[int] = 4
 

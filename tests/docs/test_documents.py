@@ -28,6 +28,7 @@ _PAGES = (
     "docs/integers.md",
     "docs/fidelity.md",
     "docs/pruning.md",
+    "docs/sweeps.md",
     "docs/chips.md",
     "docs/frameworks.md",
     "docs/neurons.md",
@@ -138,6 +139,10 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "examples").mkdir()
     (folder / "examples" / "digits.toml").write_text(TOML)
+    (folder / "examples" / "sweeps").mkdir()
+    (folder / "examples" / "sweeps" / "grid.toml").write_text(
+        'experiment = "../digits.toml"\n[grid]\n"quantization.weight_bits" = [4, 8]'
+    )
     shutil.copytree(small_run, folder / "run")
     shutil.copytree(small_build, folder / "build")
     pumice.run(Build.load(small_build), samples=2).save(folder / "trace.npz")

@@ -22,6 +22,7 @@ from toolchain.cli.run import run
 from toolchain.cli.schema import schema
 from toolchain.cli.show import show
 from toolchain.cli.streams import open_streams
+from toolchain.cli.sweep import sweep
 from toolchain.cli.targets import targets
 from toolchain.cli.train import train
 from toolchain.interrupts import INTERRUPTS
@@ -75,6 +76,7 @@ _COMMANDS = {
         "prune": prune,
         "train": train,
         "compile": compile_model,
+        "sweep": sweep,
     },
     "What a build does": {
         "compare": compare,

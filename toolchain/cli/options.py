@@ -50,3 +50,12 @@ StimulusFile = Annotated[
         help="Samples (.npz); by default those that the build holds.",
     ),
 ]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Workers on this machine; by default as many as its cores and memory allow.",
+    ),
+]

@@ -1,4 +1,4 @@
-"""`pumice show`: what is in a build, and what came of a run."""
+"""`pumice show`: what is in a build, and what came of a run or of a sweep."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,12 +9,22 @@ import typer
 
 from toolchain.cli.builds import print_quantization
 from toolchain.cli.console import answer, out
-from toolchain.cli.options import AsJson, BuildFolder
+from toolchain.cli.options import AsJson
+from toolchain.cli.show_sweep import show_sweep
 from toolchain.cli.train import print_run, run_document
+
+ShownFolder = Annotated[
+    Path,
+    typer.Argument(
+        readable=False,
+        metavar="BUILD",
+        help="Folder that 'pumice compile' wrote, or the folder of a 'pumice sweep'.",
+    ),
+]
 
 
 def show(
-    build: BuildFolder,
+    build: ShownFolder,
     *,
     stage: Annotated[
         Literal["fixed", "float"] | None,
@@ -29,9 +39,34 @@ def show(
     why: Annotated[
         str | None, typer.Option(metavar="NODE", help="Say in sentences all that is known about one node.")
     ] = None,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Of a sweep: write sweep.csv and report.html anew from its points."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the network of a build, and what quantization did to it; or what came of a run."""
+    """Print the network of a build and what quantization did to it, or what came of a run or a sweep."""
+    from toolchain.errors import UsageError
+    from toolchain.sweep.sweep_folder import SWEEP
+
+    if (build / SWEEP).is_file():
+        if (stage, after, why) != (None, None, None):
+            raise UsageError(f"'{build}' is a sweep, and has no network of its own", "name one of its builds")
+        show_sweep(build, write=write, as_json=as_json)
+        return
+    if write:
+        raise UsageError(f"'{build}' is no sweep, and only a sweep has a table", "leave out `write`")
+    _show_build(build, stage=stage, after=after, why=why, as_json=as_json)
+
+
+def _show_build(
+    build: Path,
+    *,
+    stage: Literal["fixed", "float"] | None,
+    after: str | None,
+    why: str | None,
+    as_json: bool,
+) -> None:
     from toolchain.errors import UsageError
     from toolchain.ir import print_graph
     from toolchain.stage import Stage

@@ -38,6 +38,7 @@ from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
 from toolchain.training.validation import Results, Validation, ValidationSamples
+from toolchain.training.watch import EpochWatch, no_watch
 
 _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "autocast": "off"}
 """Options that a state of before does not name, and what it was trained with."""
@@ -54,6 +55,7 @@ def fit(
     validation: ValidationSamples | None = None,
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
+    watch: EpochWatch = no_watch,
     progress: Progress = default_progress,
     lengths: Samples | None = None,
 ) -> Records:
@@ -78,6 +80,8 @@ def fit(
             Lengths of its samples may stand third.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch, in this order.
+        watch: Function that is called with the records of all epochs that are done, after each and once its
+            checkpoint is written; what it raises ends the training.
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
             terminal or a notebook, which shows samples a second, too.
         lengths: Number of valid steps of each sample, `[samples]`: scores are read of these, and what stands
@@ -105,6 +109,7 @@ def fit(
         check_step_memory(network, samples.shape, min(options.batch_size, len(samples)))
         judge = None if validation is None else Validation(network, validation, options.batch_size)
         training = _Training(network, options, start, tuple(callbacks), judge)
+        training.watch = watch
         return Records(training.run(samples, folder, progress))
 
 
@@ -136,6 +141,7 @@ class _Training:
         self.delays = [module for module in network.modules() if isinstance(module, SynapticDelays)]
         self.position = Position(1, 0)
         self.finished = 0
+        self.watch: EpochWatch = no_watch
 
     def run(
         self, samples: SampleReader, checkpoint: Path | None, progress: Progress
@@ -157,6 +163,7 @@ class _Training:
                     self._epoch(samples, epoch, pace)
                 self._end_epoch(checkpoint)
                 pace.epoch(self.records[-1])
+                self.watch(tuple(self.records))
         except BaseException as error:
             if not isinstance(error, Exception):
                 error.add_note(self._interrupted(checkpoint))

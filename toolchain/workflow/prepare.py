@@ -81,6 +81,11 @@ class EncodedData:
         """Return the test samples, with their labels."""
         return self._stimulus(self.test, self.data.test)
 
+    def for_validation(self) -> Stimulus | None:
+        """Return the samples for validation, with their labels; None if there are none."""
+        values = self.validation
+        return None if values is None else self._stimulus(values, self.data.validation)
+
     def _stimulus(self, values: NDArray[Any], part: Part) -> Stimulus:
         present = self.present(part)
         labels = part.labels[: len(values)]

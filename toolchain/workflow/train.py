@@ -3,7 +3,7 @@
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
@@ -22,6 +22,7 @@ from toolchain.pruning.channel_report import write_channel_report
 from toolchain.training import Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
+from toolchain.training.watch import EpochWatch, no_watch
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.own_code import code_of
 from toolchain.workflow.own_network import OwnNetwork
@@ -35,7 +36,13 @@ from toolchain.workflow.untrained import untrained_network
 
 @enough_memory("training the network")
 @draws()
-def train(experiment: Experiment, folder: PathText, progress: StageProgress = default_stages) -> TrainedRun:
+def train(
+    experiment: Experiment,
+    folder: PathText,
+    progress: StageProgress = default_stages,
+    *,
+    watch: EpochWatch = no_watch,
+) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
     Everything is decided by the experiment and its seed, so a continued training ends with the
@@ -45,6 +52,8 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
         experiment: Experiment to carry out.
         folder: The run folder; created if needed.
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
+        watch: Takes the records after every epoch of the network, not of the unpruned one that it is compared
+            with; what it raises ends the training, which the same call continues.
 
     Raises:
         UsageError: The folder holds something else, or a run of another experiment or of other code.
@@ -57,7 +66,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     # What cannot be built leaves no folder behind, and once built it is known what its code imports.
     untrained = untrained_network(experiment, encoded)
     claim(folder, experiment, code_of(experiment.model))
-    stages = _Stages(experiment, folder, encoded, progress)
+    stages = _Stages(experiment, folder, encoded, progress, watch)
     network, records = stages.run(untrained)
     if isinstance(network, OwnNetwork):
         (trained, own), learner = network.graph(), network.learner
@@ -76,6 +85,8 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
 
 
 _Untrained = Network | FeedForward | OwnNetwork
+_UNPRUNED: Final = "training-unpruned"
+"""Folder of the state of the network that is not pruned."""
 
 
 @final
@@ -87,13 +98,20 @@ class _Stages:
         folder: The run folder.
         encoded: Its data.
         progress: Callback with the stage and how far it is.
+        watch: Takes the records after every epoch of the network.
     """
 
     def __init__(
-        self, experiment: Experiment, folder: Path, encoded: EncodedData, progress: StageProgress
+        self,
+        experiment: Experiment,
+        folder: Path,
+        encoded: EncodedData,
+        progress: StageProgress,
+        watch: EpochWatch,
     ) -> None:
         self._experiment, self._folder = experiment, folder
         self._encoded, self._progress = encoded, progress
+        self._watch = watch
 
     def run(self, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
         """Return the trained network, and the records of all stages by their fields in `History`."""
@@ -137,7 +155,7 @@ class _Stages:
         return pruning.compact(untrained), records
 
     def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
-        records = self._fit(network, "training-unpruned", "train unpruned network")
+        records = self._fit(network, _UNPRUNED, "train unpruned network")
         save_trained(network, self._folder / "unpruned")
         return records
 
@@ -153,6 +171,7 @@ class _Stages:
             validation=_validation(self._encoded),
             checkpoint=self._folder / state,
             callbacks=callbacks,
+            watch=no_watch if state == _UNPRUNED else self._watch,
             progress=stage_progress(self._progress, stage),
             lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )

@@ -19,6 +19,8 @@ from toolchain.errors import FormatVersionError, UnknownNameError
 from toolchain.fidelity.baseline import write_baseline
 from toolchain.files.documents import Document, FileDocument, parse_document, write_document
 from toolchain.models import Add, FeedForward, NetworkBlock
+from toolchain.sweep.rows import PointRow, PointState
+from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.training import save_feed_forward
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
@@ -42,6 +44,10 @@ _INTERNAL = {
     "EnumForm": "becomes a form per enumeration",
     "NeuroBench": "becomes ChipMetrics",
     "CodeDocument": "which code began a training, which only the same command reads",
+    "SweepDocument": "what a folder of a sweep was made for, which only the same command reads",
+    "StoppedRun": "why a training of a search was ended early, which its row says",
+    "TrainingRecord": "how long a training of a sweep took, which its rows say",
+    "CountedValues": "what a range of a sweep is read by; its schema leaves values open",
     "TrainingNote": "the state of an unfinished training, which only the same command reads",
     **dict.fromkeys(
         (
@@ -78,6 +84,8 @@ def files(
     }
     save_feed_forward(FeedForward(blocks, shape=(1, 4, 4)).eval(), folder / "blocks")
     builds = (small_build, folder / "chip")
+    row = PointRow(name="a", settings={"seed": 1, "model.train": ("dv",)}, state=PointState.DONE)
+    SweepFolder(folder).write_row(row)
     return {
         "manifest": [each / "manifest.json" for each in builds],
         "quantization": [each / "quantization.json" for each in builds],
@@ -89,6 +97,8 @@ def files(
         "run": [small_run / "run.json"],
         "input": [small_run / "input.json", small_build / "input.json"],
         "experiment": [small_run / "experiment.json", *sorted((repository / "examples").glob("*.toml"))],
+        "sweep": sorted((repository / "examples" / "sweeps").glob("*.toml")),
+        "sweep-point": [folder / "points" / "a.json"],
         "pruning": [small_run / "pruning" / "pruning.json"],
         "network": [small_run / "network" / "network.json", small_run / "unpruned" / "network.json"],
         "feed-forward": [folder / "blocks" / "network.json"],

@@ -1,0 +1,143 @@
+"""A search has the same trials with any number of workers and after a kill, and tests its best once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.toolchain.sweep.searches import (
+    SPACE,
+    carried_out,
+    measured,
+    search_folder,
+    section_of,
+    shared_of,
+)
+from toolchain.errors import SweepError, UsageError
+from toolchain.sweep.judging import Phase
+from toolchain.sweep.point import Point
+from toolchain.sweep.rows import PointRow, PointState
+from toolchain.sweep.search import SearchPlan
+from toolchain.sweep.search_section import SearchSection
+
+
+def _searched(path: Path, section: SearchSection, **how: Any) -> list[Point]:
+    folder = search_folder(path, section)
+    return carried_out(SearchPlan(shared_of(), section, folder), folder, **how)
+
+
+def _settings(points: list[Point]) -> set[str]:
+    return {json.dumps(point.settings) for point in points}
+
+
+def test_a_search_has_the_same_trials_with_any_number_of_workers(tmp_path: Path) -> None:
+    section = section_of()
+    one = _searched(tmp_path / "one", section)
+    many = _searched(tmp_path / "many", section, free=7)
+    assert _settings(one) == _settings(many)
+    trials = [point for point in one if point.judging.phase is Phase.SEARCH]
+    assert len(trials) == len({point.name for point in trials}) == 10
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 5, 10, 11])
+def test_a_killed_search_goes_on_and_computes_nothing_twice(killed_after: int, tmp_path: Path) -> None:
+    section = section_of()
+    whole = _searched(tmp_path / "whole", section)
+    first = _searched(tmp_path / "killed", section, most=killed_after)
+    rest = _searched(tmp_path / "killed", section)
+    assert len(first) == killed_after
+    assert [(p.name, p.judging.phase) for p in first + rest] == [(p.name, p.judging.phase) for p in whole]
+    assert _searched(tmp_path / "killed", section) == []
+
+
+def test_the_first_trial_are_the_settings_of_the_file(tmp_path: Path) -> None:
+    first = _searched(tmp_path, section_of())[0]
+    assert first.settings == {
+        "pruning.neurons": 190,
+        "quantization.weight_bits": 8,
+        "training.learning_rate": 0.005,
+    }
+
+
+def test_settings_of_the_file_outside_of_the_space_are_measured_beside_the_trials(tmp_path: Path) -> None:
+    section = section_of(space=SPACE | {"quantization.weight_bits": [4, 6]})
+    points = _searched(tmp_path, section)
+    assert points[0].settings["quantization.weight_bits"] == 8
+    assert len([point for point in points if point.judging.phase is Phase.SEARCH]) == 11
+
+
+def test_only_the_best_and_the_own_settings_see_test_samples(tmp_path: Path) -> None:
+    folder = search_folder(tmp_path, section := section_of())
+    points = carried_out(SearchPlan(shared_of(), section, folder), folder)
+    final = [point for point in points if point.judging.phase is Phase.FINAL]
+    rows = {row.name: row for row in folder.rows()}
+    tested = {name for name, row in rows.items() if row.figures.fixed_accuracy is not None}
+    assert tested == {point.name for point in final}
+    assert points[0].name in tested
+    best = max(rows.values(), key=lambda row: row.figures.fixed_validation or 0.0)
+    assert best.name in tested
+    assert len(tested) < len(rows)
+    trials = points[: len(points) - len(final)]
+    assert all(point.judging.phase is Phase.SEARCH for point in trials)
+
+
+def test_equal_settings_are_one_point(tmp_path: Path) -> None:
+    section = section_of(trials=12, space={"quantization.weight_bits": [4, 8]})
+    points = _searched(tmp_path, section)
+    trials = [point for point in points if point.judging.phase is Phase.SEARCH]
+    assert len(trials) == 2
+
+
+def test_trials_whose_values_do_not_go_together_are_rows_that_failed(tmp_path: Path) -> None:
+    space = {"pruning.neurons": [100, 300], "model.neurons": [200, 400]}
+    folder = search_folder(tmp_path, section := section_of(space=space, trials=20))
+    carried_out(SearchPlan(shared_of(), section, folder), folder, measure=_by_size)
+    failed = [row for row in folder.rows() if row.state is PointState.FAILED]
+    assert [row.settings for row in failed] == [{"pruning.neurons": 300, "model.neurons": 200}]
+    assert "expected at most model.neurons = 200, got 300" in failed[0].error
+
+
+def _by_size(point: Point, before: PointRow | None) -> PointRow:
+    return measured(point, before)
+
+
+def test_a_search_goes_on_after_points_that_fail(tmp_path: Path) -> None:
+    def fail(point: Point, before: PointRow | None) -> PointRow:
+        row = measured(point, before)
+        return row.model_copy(update={"state": PointState.FAILED, "error": "no"})
+
+    folder = search_folder(tmp_path, section := section_of())
+    points = carried_out(SearchPlan(shared_of(), section, folder), folder, measure=fail)
+    assert len(points) == 10
+
+
+def test_more_trials_go_on_where_fewer_ended(tmp_path: Path) -> None:
+    first = _searched(tmp_path, section_of(trials=4, batch=4))
+    more = _searched(tmp_path, section_of(trials=8, batch=4))
+    trials = [each for each in first + more if each.judging.phase is Phase.SEARCH]
+    assert len(trials) == 8
+    assert len({each.name for each in trials}) == 8
+
+
+def test_a_figure_that_no_point_has_is_named(tmp_path: Path) -> None:
+    def nothing(point: Point, before: PointRow | None) -> PointRow:
+        row = measured(point, before)
+        return row.model_copy(update={"figures": row.figures.model_copy(update={"operations": None})})
+
+    folder = search_folder(tmp_path, section := section_of())
+    with pytest.raises(SweepError, match="'operations' was not measured at the point"):
+        carried_out(SearchPlan(shared_of(), section, folder), folder, measure=nothing)
+
+
+def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    folder = search_folder(tmp_path, section := section_of())
+    carried_out(SearchPlan(shared_of(), section, folder), folder, most=5)
+    with pytest.raises(UsageError, match="journal of another search"):
+        SearchPlan(shared_of(), section_of(seed=1), folder)
+
+
+@pytest.mark.parametrize("objectives", [["accuracy"], ["operations"]])
+def test_one_objective_tests_its_best_point(objectives: list[str], tmp_path: Path) -> None:
+    points = _searched(tmp_path, section_of(objectives=objectives))
+    assert points[-1].judging.phase is Phase.FINAL

@@ -1,0 +1,85 @@
+"""The folder of a sweep is that of one sweep, which may grow."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps import trivial_sweep
+from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.sweep.rows import PointRow, PointState
+from toolchain.sweep.sweep_file import parse_sweep
+from toolchain.sweep.sweep_folder import SWEEP, SweepFolder
+
+
+def _row(name: str) -> PointRow:
+    return PointRow(name=name, settings={"model.cluster_tau_ms": (1, 2.5), "seed": 1}, state=PointState.DONE)
+
+
+def test_the_same_sweep_may_come_again(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "s")
+    folder.claim(trivial_sweep(seed=[1, 2], model__cluster_tau_ms=[[5, 20]]))
+    before = (folder.path / SWEEP).read_bytes()
+    folder.claim(trivial_sweep(seed=[1, 2], model__cluster_tau_ms=[[5, 20]]))
+    assert (folder.path / SWEEP).read_bytes() == before
+
+
+def test_values_may_be_added(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "s")
+    folder.claim(trivial_sweep(seed=[1, 2]))
+    folder.claim(trivial_sweep(seed=[1, 2, 3]))
+    assert folder.document().grid == {"seed": (1, 2, 3)}
+    assert folder.document().shared == trivial_sweep(seed=[1]).shared
+
+
+def test_trials_may_be_added(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "s")
+    for trials in (4, 6):
+        section = {"space": {"seed": [1, 2]}, "trials": trials}
+        folder.claim(parse_sweep({"search": section, "experiment": {"data": {"validation_fraction": 0.2}}}))
+    search = folder.document().search
+    assert search is not None
+    assert search.trials == 6
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"grid": {"seed": [1]}},
+        {"grid": {"seed": [1, 2], "model.gain": [1.0]}},
+        {"grid": {"seed": [1, 2, 3]}, "experiment": {"model": {"gain": 2.0}}},
+        {"grid": {"seed": [1, 2]}, "target": "onnx"},
+        {"grid": {"seed": [1, 2]}, "compare": {"samples": 4}},
+        {"search": {"space": {"seed": [1, 2]}}, "experiment": {"data": {"validation_fraction": 0.2}}},
+    ],
+)
+def test_another_sweep_is_refused(other: dict[str, object], tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "s")
+    folder.claim(trivial_sweep(seed=[1, 2]))
+    with pytest.raises(UsageError, match="is the folder of another sweep; choose another folder"):
+        folder.claim(parse_sweep(other))
+
+
+def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(UsageError, match="exists and is not the folder of a sweep"):
+        SweepFolder(tmp_path).claim(trivial_sweep(seed=[1]))
+    with pytest.raises(MissingFileError):
+        SweepFolder(tmp_path).document()
+
+
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    assert list(folder.rows()) == []
+    assert folder.row("b") is None
+    for name in ("b", "a"):
+        folder.write_row(_row(name))
+    assert [row.name for row in folder.rows()] == ["a", "b"]
+    assert folder.row("b") == _row("b")
+
+
+def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.write_row(_row("a"))
+    (tmp_path / "points" / "a.json").write_text("{}")
+    with pytest.raises(CorruptArtifactError, match=r"points/a.json"):
+        list(folder.rows())
