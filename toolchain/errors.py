@@ -11,7 +11,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
-    │   ├── SweepError                      sweep file: the key and what it expects
+    │   │   └── SweepError                    the same of a sweep file
     │   ├── ProfileError                    profile of a chip: the key and what is wrong with it
     │   ├── TraceError                      a recorded trace is not one of this network
     │   ├── StimulusError                   samples do not fit the network's inputs
@@ -27,7 +27,6 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     ├── StorageError                      the disk is full or refuses access: which file, and why
     ├── OutOfMemoryError                  the memory did not suffice: for which work
     ├── ClusterError                      workers or their scheduler: absent, lost, or unlike this machine
-    ├── FailedPointsError                 points of a sweep failed: how many, and why
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -112,27 +111,22 @@ class ExperimentError(UsageError):
     """An experiment file holds a key or value that is not accepted.
 
     Attributes:
+        WHAT: The file in words.
         key: Dotted path of the offending key.
     """
 
-    def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
-        self.key = key
-        listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
-
-
-class SweepError(UsageError):
-    """A sweep file holds a key or value that is not accepted.
-
-    Attributes:
-        key: Dotted path of the offending key; empty for the whole file.
-    """
+    WHAT: ClassVar[str] = "experiment"
 
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
-        where = f"key '{key}' of the sweep" if key else "the sweep file"
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"{where}: {reason}{listed}", nearest(key.rpartition(".")[2], known))
+        super().__init__(f"{self.WHAT} key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
+
+
+class SweepError(ExperimentError):
+    """A sweep file holds a key or value that is not accepted; see `ExperimentError`."""
+
+    WHAT: ClassVar[str] = "sweep"
 
 
 class ProfileError(UsageError):
@@ -282,11 +276,7 @@ class StorageError(ToolchainError):
 
 
 class OutOfMemoryError(ToolchainError):
-    """The memory did not suffice, and that could not be foreseen.
-
-    Attributes:
-        work: The work that needed it.
-    """
+    """The memory did not suffice for `work`, and that could not be foreseen."""
 
     def __init__(self, work: str, reason: str, remedy: str) -> None:
         self.work = work
@@ -296,21 +286,6 @@ class OutOfMemoryError(ToolchainError):
 
 class ClusterError(ToolchainError):
     """The workers of a cluster, or their scheduler, are absent, lost, or unlike this machine."""
-
-
-class FailedPointsError(ToolchainError):
-    """Points of a sweep failed; the others are done.
-
-    Attributes:
-        failed: Number of points that failed.
-    """
-
-    def __init__(self, failed: int, points: int, first: str) -> None:
-        self.failed = failed
-        super().__init__(
-            f"{failed} of {points} points failed, the last one at {first}",
-            "the same command tries them again",
-        )
 
 
 class TrainingError(ToolchainError):
@@ -390,11 +365,7 @@ class SimulationError(TargetError):
 
 
 class FaultyIntegersError(ToolchainError):
-    """The integers of a build are not a rounding of its float graph.
-
-    Attributes:
-        node: Node with the faulty integers.
-    """
+    """The integers of a build are not a rounding of its float graph; `node` has them."""
 
     exit_code: ClassVar[int] = 4
 

@@ -64,7 +64,8 @@ def test_every_command_has_a_module_of_its_name_in_the_workflow(repository: Path
     }
     assert {"compile", "show", "targets"} < commands
     modules = {path.stem for path in (repository / "toolchain" / "workflow").glob("*.py")}
-    assert commands <= modules
+    # A sweep is many workflows, and has a wing of its own.
+    assert commands - {"sweep"} <= modules
 
 
 def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:

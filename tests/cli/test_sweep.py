@@ -16,6 +16,8 @@ from toolchain.errors import ClusterError
 from toolchain.sweep import run_sweep
 from toolchain.sweep.rows import Figures, PointRow, PointState
 from toolchain.sweep.run_sweep import SweepResult
+from toolchain.sweep.sweep_file import Sweep
+from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.tally import Tally
 
 _ERROR = "the spectral radius is 0"
@@ -48,7 +50,8 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     (tmp_path / "sweep.toml").write_text("[grid]\nseed = [0, 1, 2]")
 
     def arguments(end: Tally | BaseException) -> list[str]:
-        def carry_out(sweep: object, folder: Path, **given: Any) -> SweepResult:
+        def carry_out(sweep: Sweep, folder: Path, **given: Any) -> SweepResult:
+            SweepFolder(folder).claim(sweep)
             given["opened"](_Cluster())
             given["watch"](_tally() if isinstance(end, BaseException) else end)
             if isinstance(end, BaseException):
@@ -91,7 +94,7 @@ def test_machines_get_one_document_also_of_what_failed(
     assert (document["points"], document["done"], document["failed"]) == (3, 2, 1)
     assert document["best"] == {"figure": "test accuracy", "value": 92.0, "settings": {"seed": 2}}
     assert document["failures"] == [{"settings": {"seed": 0}, "error": _ERROR}]
-    assert document["error"]["kind"] == "FailedPointsError"
+    assert document["error"]["kind"] == "ToolchainError"
 
 
 def test_a_lost_scheduler_says_how_far_it_was(

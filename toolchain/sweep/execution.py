@@ -7,7 +7,7 @@ from typing import Final, final
 from toolchain.cluster import Flow, Outcome
 from toolchain.errors import StorageError
 from toolchain.sweep.judging import Phase, is_judged
-from toolchain.sweep.plan import Plan
+from toolchain.sweep.plan import SweepPlan
 from toolchain.sweep.point import Point
 from toolchain.sweep.rows import PointRow, PointState
 from toolchain.sweep.stages import PointTask, Stages, row_of, text_of
@@ -44,7 +44,7 @@ class Execution:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SweepPlan,
         folder: SweepFolder,
         flow: Flow,
         stages: Stages,

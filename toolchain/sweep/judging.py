@@ -39,7 +39,7 @@ class Judging:
     """What of a point is looked at. It changes no number of the network, and is no part of a point's name.
 
     Attributes:
-        phase: Which samples it is measured on.
+        phase: Samples that it is measured on.
         limits: Least score that the training must have reached after each epoch; none where empty.
     """
 

@@ -116,7 +116,7 @@ def _of_chip(
     Args:
         build: The build.
         judgement: What the comparison said.
-        compare: Which chip.
+        compare: The chip that is asked for.
         samples: Samples that were compared; by default the build's own.
     """
     fit = _fit(build, judgement, compare, samples)

@@ -9,7 +9,7 @@ from toolchain.sweep.point import Point, SharedSettings, decides_run
 from toolchain.sweep.rows import PointRow, Setting
 
 
-class Plan(Protocol):
+class SweepPlan(Protocol):
     """The points of a sweep, given out a few at a time.
 
     Whoever carries it out asks for points while `finished` is false, and says of every one how it ended, also

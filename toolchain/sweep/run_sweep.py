@@ -8,12 +8,12 @@ from typing import Final, final
 
 from toolchain.bars import draws
 from toolchain.cluster import Cluster, open_cluster
-from toolchain.errors import FailedPointsError
+from toolchain.errors import ToolchainError
 from toolchain.intake import PathText, path_of
 from toolchain.progress import StageProgress, default_stages
 from toolchain.summary import Summarised, Summary
 from toolchain.sweep.execution import Execution, Watch, watch_nothing
-from toolchain.sweep.plan import GridPlan, Plan
+from toolchain.sweep.plan import GridPlan, SweepPlan
 from toolchain.sweep.point import spelled
 from toolchain.sweep.rows import PointRow
 from toolchain.sweep.search import SearchPlan
@@ -49,12 +49,14 @@ class SweepResult(Summarised):
         """Raise if points failed.
 
         Raises:
-            FailedPointsError: Says how many, and why the last one did.
+            ToolchainError: Says how many, and why the last one did.
         """
         tally = self.tally
         if tally.failed:
             settings, error = tally.failures[-1]
-            raise FailedPointsError(tally.failed, tally.ended, f"{spelled(settings)}: {error}")
+            last = f"the last one at {spelled(settings)}: {error}"
+            problem = f"{tally.failed} of {tally.ended} points failed, {last}"
+            raise ToolchainError(problem, "the same command tries them again")
 
     def summary(self) -> Summary:
         """Return how many points ended in which way, and the first of them."""
@@ -136,7 +138,7 @@ def carry_out(
     return SweepResult(folder, tally)
 
 
-def plan_of(sweep: Sweep, folder: SweepFolder) -> Plan:
+def plan_of(sweep: Sweep, folder: SweepFolder) -> SweepPlan:
     """Return what says which points of a sweep come next."""
     if sweep.search is not None:
         return SearchPlan(sweep.shared, sweep.search, folder)

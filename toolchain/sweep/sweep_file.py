@@ -99,8 +99,8 @@ def load_sweep(path: PathText) -> Sweep:
     try:
         return parse_sweep(read_toml(path, _FILE), path.parent)
     except ValueError as error:
-        raise SweepError("", str(error)) from None
-    except (SweepError, ExperimentError, UnknownNameError) as error:
+        raise SweepError("(file)", str(error)) from None
+    except (ExperimentError, UnknownNameError) as error:
         error.add_note(f"in {_FILE} '{path}'")
         raise
 
@@ -223,7 +223,7 @@ def _sweep_error(error: ValidationError) -> SweepError:
     place = [str(part) for part in first["loc"]]
     key, reason = explain(error)
     if first["type"] != "extra_forbidden":
-        return SweepError(key, reason)
+        return SweepError(key or "(file)", reason)
     sections: dict[str, type[Document]] = {"compare": CompareSection, "search": SearchSection}
     kind = sections.get(place[0], SweepSections) if len(place) > 1 else SweepSections
     return SweepError(".".join(place), "is not known", known=tuple(kind.model_fields))

@@ -7,9 +7,9 @@ import pytest
 from tests.sweeps import NOTHING, log_of, small_sweep, trivial_sweep
 from toolchain.errors import (
     ArgumentError,
-    FailedPointsError,
     SweepError,
     TargetUnavailableError,
+    ToolchainError,
     UsageError,
 )
 from toolchain.sweep import run_sweep as module
@@ -45,7 +45,7 @@ def test_failed_points_are_told_at_the_end_and_tried_again(tmp_path: Path) -> No
     for _ in range(2):
         result = carry_out(sweep, tmp_path / "s", workers=2, stages=NOTHING)
         assert (result.tally.done, result.tally.failed) == (3, 1)
-        with pytest.raises(FailedPointsError, match="1 of 4 points failed, the last one at seed = 13: .*13"):
+        with pytest.raises(ToolchainError, match="1 of 4 points failed, the last one at seed = 13: .*13"):
             result.require_done()
     assert result.tally.before == 3
     measured = [name for what, _, name, _ in log_of(tmp_path / "s") if what == "measure"]

@@ -143,7 +143,8 @@ def test_a_training_that_fails_raises_and_leaves_the_lock(
 
 
 def test_training_with_integers_is_that_of_the_point(tmp_path: Path) -> None:
-    sweep = small_sweep(tmp_path, '"quantization.qat_epochs" = [0, 1]')
+    few = '"data.train_samples" = [60]\n"data.test_samples" = [40]'
+    sweep = small_sweep(tmp_path, f'"quantization.qat_epochs" = [0, 1]\n{few}')
     points = GridPlan(sweep.shared, sweep.grid or {}).next(2)
     tasks = [PointTask.of(point, tmp_path / "s") for point in points]
     train_point(tasks[0])

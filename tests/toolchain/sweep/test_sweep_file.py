@@ -65,13 +65,13 @@ def test_values_may_be_lists_and_sections_may_be_left_out() -> None:
         ({}, r"expected either \[grid\] or \[search\], got neither"),
         (_seeds(search={"space": {"seed": [1, 2]}}), r"expected either \[grid\] or \[search\], got both"),
         ({"grid": {}}, "expected at least one key with its values"),
-        ({"gird": {"seed": [1]}}, "key 'gird' of the sweep: is not known.*did you mean 'grid'"),
-        (_seeds(compare={"exct": ["lava"]}), "'compare.exct' of the sweep.*did you mean 'exact'"),
-        (_seeds(compare={"samples": 0}), "'compare.samples' of the sweep: expected more than 0, got 0"),
-        ({"grid": {"seed": 4}}, r"'grid.seed' of the sweep: expected a list of values.*got 4"),
-        ({"grid": {"seed": []}}, r"'grid.seed' of the sweep: expected a list of values"),
-        ({"grid": {"seed": "abc"}}, r"'grid.seed' of the sweep: expected a list of values"),
-        ({"grid": {"seed": {"range": 0}}}, r"'grid.seed' of the sweep: expected more than 0, got 0"),
+        ({"gird": {"seed": [1]}}, "sweep key 'gird': is not known.*did you mean 'grid'"),
+        (_seeds(compare={"exct": ["lava"]}), "sweep key 'compare.exct'.*did you mean 'exact'"),
+        (_seeds(compare={"samples": 0}), "sweep key 'compare.samples': expected more than 0, got 0"),
+        ({"grid": {"seed": 4}}, r"sweep key 'grid.seed': expected a list of values.*got 4"),
+        ({"grid": {"seed": []}}, r"sweep key 'grid.seed': expected a list of values"),
+        ({"grid": {"seed": "abc"}}, r"sweep key 'grid.seed': expected a list of values"),
+        ({"grid": {"seed": {"range": 0}}}, r"sweep key 'grid.seed': expected more than 0, got 0"),
         ({"grid": {"seed": {"range": [8, 2]}}}, r"expected a range of 1 .. 1000000 values"),
         ({"grid": {"seed": {"range": [0, 10**7]}}}, r"expected a range of 1 .. 1000000 values"),
         ({"grid": {"seed": [None]}}, r"expected numbers, texts, true, false, and lists of those, got None"),
@@ -126,7 +126,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="sweep file"):
         load_sweep(file)
     file.write_text("[grid")
-    with pytest.raises(SweepError, match="the sweep file: is not TOML") as caught:
+    with pytest.raises(SweepError, match="sweep key '\\(file\\)': is not TOML") as caught:
         load_sweep(file)
     file.write_text("[grid]\nsed = [1]")
     with pytest.raises(ExperimentError) as caught:
