@@ -120,12 +120,12 @@ def designs_of(rows: Iterable[PointRow], repeated: str) -> list[Design]:
         rows: The points.
         repeated: Key of the seed; empty if each point stands for itself.
     """
-    found_rows: dict[str, list[PointRow]] = {}
+    same: dict[str, list[PointRow]] = {}
     for row in rows:
-        found_rows.setdefault(word({k: v for k, v in row.settings.items() if k != repeated}), []).append(row)
+        same.setdefault(word({k: v for k, v in row.settings.items() if k != repeated}), []).append(row)
     return [
         Design({k: v for k, v in alike[0].settings.items() if k != repeated}, tuple(alike))
-        for alike in found_rows.values()
+        for alike in same.values()
     ]
 
 

@@ -47,12 +47,15 @@ class Verdict:
         if not self.better:
             beaten = f"no trial is nowhere worse in {named} and better in one of them"
             return [f"The front of {size} does NOT dominate the file's own settings: {beaten}."]
-        beating = f"{len(self.better)} of its {size} are nowhere worse in {named} and better in one of them"
+        verb = "is" if len(self.better) == 1 else "are"
+        beating = (
+            f"{len(self.better)} of its {size} {verb} nowhere worse in {named} and better in one of them"
+        )
         said = [f"The front dominates the file's own settings: {beating}."]
         if all(_tested(row) is not None for row in (self.own, *self.better)):
             said.append(
                 f"On the test part, which the search has not seen, {len(self.better_on_test)} of these "
-                f"{len(self.better)} still dominate them."
+                f"{len(self.better)} still dominate{'s' * (len(self.better_on_test) == 1)} them."
             )
         return said
 

@@ -21,15 +21,15 @@ def _said(*rows: PointRow, own: str = "own") -> str:
 def test_a_front_with_a_better_point_dominates() -> None:
     said = _said(_row("own", 90, 100, 88), _row("a", 91, 90, 87), _row("b", 95, 300, 93), _row("c", 50, 10))
     assert said.startswith(
-        "The front dominates the file's own settings: 1 of its 3 are nowhere worse in validation"
+        "The front dominates the file's own settings: 1 of its 3 points is nowhere worse in validation"
     )
     assert said.endswith("On the test part, which the search has not seen, 0 of these 1 still dominate them.")
 
 
 def test_better_points_that_stay_so_on_the_test_part_are_counted() -> None:
     said = _said(_row("own", 90, 100, 88), _row("a", 90, 90, 88), _row("b", 91, 95, 87))
-    assert "2 of its 2 are nowhere worse" in said
-    assert "1 of these 2 still dominate them" in said
+    assert "2 of its 2 points are nowhere worse" in said
+    assert "1 of these 2 still dominates them" in said
 
 
 def test_a_front_on_which_the_own_settings_are_does_not_dominate() -> None:

@@ -18,7 +18,7 @@ class _EnoughError(Exception):
 def test_a_watch_sees_all_epochs_and_ends_a_training_that_goes_on_later(tmp_path: Path) -> None:
     inputs, labels = small_task(np.random.default_rng(0))
     whole, ended = small_network(), small_network()
-    seen: list[int] = []
+    counts: list[int] = []
     records = fit(
         whole,
         inputs,
@@ -26,9 +26,9 @@ def test_a_watch_sees_all_epochs_and_ends_a_training_that_goes_on_later(tmp_path
         OPTIONS,
         seed=1,
         validation=(inputs, labels),
-        watch=lambda done: seen.append(len(done)),
+        watch=lambda done: counts.append(len(done)),
     )
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert counts == [1, 2, 3, 4, 5, 6]
 
     def enough(done: Sequence[EpochRecord]) -> None:
         assert done[-1].validation_accuracy is not None
