@@ -162,7 +162,7 @@ def test_bad_input_gets_one_clear_sentence(
         (["compare", build, "--input", str(flat)], 2, "64], got [5]"),
         (["run", build, "-o", out, "--input", str(tmp_path / "none.npz")], 2, "does not exist"),
         (["run", build, "-o", out, "--record", "w"], 2, "quantity 'w' is not known"),
-        (["run", str(small_run), "-o", out], 3, "compile it first"),
+        (["run", str(small_run), "-o", out], 2, "compile it first"),
         (["run", str(edited), "-o", out], 3, "was changed after the build"),
         (["compare", build, "--gate", "speed=1"], 2, "gate 'speed' is not known"),
         (["compare", build, "--update"], 2, "name it: --baseline FILE"),

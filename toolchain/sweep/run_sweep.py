@@ -54,7 +54,8 @@ class SweepResult(Summarised):
         tally = self.tally
         if tally.failed:
             settings, error = tally.failures[-1]
-            last = f"the last one at {spelled(settings)}: {error}"
+            # Of a bug, which comes with its traceback, the row tells the rest.
+            last = f"the last one at {spelled(settings)}: {error.splitlines()[-1]}"
             problem = f"{tally.failed} of {tally.ended} points failed, {last}"
             raise ToolchainError(problem, "the same command tries them again")
 

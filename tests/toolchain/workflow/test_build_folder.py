@@ -153,7 +153,7 @@ def _seal_again(folder: Path, name: str) -> None:
 def test_what_is_no_build_is_refused(small_run: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="build folder"):
         load(tmp_path / "nowhere")
-    with pytest.raises(CorruptArtifactError, match="compile it first"):
+    with pytest.raises(UsageError, match="compile it first"):
         load(small_run)
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(CorruptArtifactError, match="not the manifest"):

@@ -227,7 +227,7 @@ class Read(Net):
         ("mean", ir.Decode.SPIKE_COUNT),
         ("total", ir.Decode.SPIKE_COUNT),
         ("buffer", ir.Decode.SPIKE_COUNT),
-        ("weights", ir.Decode.SPIKE_COUNT),
+        ("weights", ir.Decode.SPIKE_RATE),
         ("last", ir.Decode.LAST_V),
         ("potentials", ir.Decode.MEAN_V),
         ("largest", ir.Decode.MAX_V),
@@ -239,7 +239,7 @@ def test_what_is_returned_is_how_the_graph_is_read_out(how: str, decode: ir.Deco
     assert output.decode is decode
     if how == "weights":
         assert output.weights is not None
-        assert np.allclose(output.weights, net.rec.weight.detach().numpy() / 9)
+        assert np.allclose(output.weights, net.rec.weight.detach().numpy())
 
 
 def no_branch(net: Net, x: Tensor, _: dict[str, Any]) -> Tensor:
