@@ -103,8 +103,8 @@ def _rows(tally: "Tally") -> list[tuple[str, str]]:
     rows = [
         ("points", counted(tally)),
         (
-            "running",
-            f"{tally.training} trainings, {tally.measuring} compiled and compared, {tally.waiting} waiting",
+            "in hand",
+            f"{tally.training} trainings, {tally.measuring} comparisons, {tally.waiting} points wait",
         ),
     ]
     if tally.best is not None:
