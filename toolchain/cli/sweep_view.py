@@ -84,7 +84,7 @@ def counted(tally: "Tally") -> str:
     parts += [f"{tally.before} of them before"] if tally.before else []
     parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.pruned} given up"] if tally.pruned else []
-    parts += [] if tally.rest is None else [f"{tally.rest} left"]
+    parts += [] if tally.total is None else [f"{max(tally.total - tally.ended, 0)} left"]
     return ", ".join(parts)
 
 
