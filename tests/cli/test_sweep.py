@@ -139,4 +139,5 @@ def _drawn(console: Any, table: object) -> str:
 
 def test_a_sweep_of_nothing_trained_is_counted() -> None:
     assert sweep_view.counted(Tally(total=trivial_sweep(seed=[1, 2]).points)) == "0 of 2 done, 2 left"
+    assert sweep_view.counted(Tally(total=2, measuring=1)) == "0 of 2 done, 2 left", "one is not done yet"
     assert sweep_view.counted(Tally(done=3, pruned=1)) == "3 done, 1 given up"

@@ -18,7 +18,7 @@ ShownFolder = Annotated[
     typer.Argument(
         readable=False,
         metavar="BUILD",
-        help="Folder that 'pumice compile' wrote, or the folder of a 'pumice sweep'.",
+        help="Folder that 'pumice compile', 'pumice train' or 'pumice sweep' wrote.",
     ),
 ]
 

@@ -84,7 +84,7 @@ def counted(tally: "Tally") -> str:
     parts += [f"{tally.before} of them before"] if tally.before else []
     parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.pruned} given up"] if tally.pruned else []
-    parts += [] if tally.rest is None else [f"{tally.rest} left"]
+    parts += [] if tally.total is None else [f"{max(tally.total - tally.ended, 0)} left"]
     return ", ".join(parts)
 
 
@@ -103,8 +103,8 @@ def _rows(tally: "Tally") -> list[tuple[str, str]]:
     rows = [
         ("points", counted(tally)),
         (
-            "running",
-            f"{tally.training} trainings, {tally.measuring} compiled and compared, {tally.waiting} waiting",
+            "in hand",
+            f"{tally.training} trainings, {tally.measuring} comparisons, {tally.waiting} points wait",
         ),
     ]
     if tally.best is not None:

@@ -143,4 +143,8 @@ def _scatter(results: SweepResults, key: str, quality: str) -> Any:  # noqa: ANN
     values = space.get(key)
     if isinstance(values, Range) and values.log:
         axes.set_xscale("log")
+        places = [place for place, _ in pairs]
+        if max(places) >= 10 * min(places):
+            # A power of ten is among the ticks; the names of those between would lie over one another.
+            axes.tick_params(axis="x", which="minor", labelbottom=False)
     return axes

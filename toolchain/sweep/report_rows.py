@@ -37,14 +37,15 @@ def designs_table(
     head, cells = labels
     return Table(
         caption,
-        (head, *keys, *columns, "reports"),
+        # Links stand in front, since a page that is not wide cuts the last columns off.
+        (head, "reports", *keys, *columns),
         [
             (
                 label,
-                *shown_settings(each.settings, keys),
-                *figure_cells(each, columns),
                 Markup(" ").join(links(row) for row in each.rows[:_MOST_LINKS])
                 + (f" and {len(each.rows) - _MOST_LINKS} more" if len(each.rows) > _MOST_LINKS else ""),
+                *shown_settings(each.settings, keys),
+                *figure_cells(each, columns),
             )
             for label, each in zip(cells, designs, strict=True)
         ],

@@ -130,8 +130,10 @@ def carry_out(
         # Others may have installed what this machine has not.
         for name in sweep.targets:
             load_target(name).check()
-    place.claim(sweep)
+    place.check_free(sweep)
     with open_cluster(scheduler, workers) as cluster:
+        # Only now: a command that finds no worker leaves no folder that is taken.
+        place.claim(sweep)
         if scheduler is not None:
             cluster.check_shares(place.path)
         opened(cluster)

@@ -224,6 +224,12 @@ def _sweep_error(error: ValidationError) -> SweepError:
     key, reason = explain(error)
     if first["type"] != "extra_forbidden":
         return SweepError(key or "(file)", reason)
+    if place[0] in Experiment.model_fields:
+        return SweepError(
+            place[0],
+            "is a key of an experiment: write it below [experiment], or name the file of the experiment, as "
+            'in experiment = "digits.toml"',
+        )
     sections: dict[str, type[Document]] = {"compare": CompareSection, "search": SearchSection}
     kind = sections.get(place[0], SweepSections) if len(place) > 1 else SweepSections
     return SweepError(".".join(place), "is not known", known=tuple(kind.model_fields))

@@ -87,6 +87,11 @@ class SweepDocument(FileDocument):
             return False
         return grown and self.model_copy(update=more) == other
 
+    def differences(self, other: "SweepDocument") -> list[str]:
+        """Return the parts in which another sweep differs."""
+        parts = ("experiment", "target", "compare", "grid", "search")
+        return [part for part in parts if getattr(self, part) != getattr(other, part)]
+
 
 class TrainingRecord(Document):
     """How a training of a sweep ended, which its run does not say.
@@ -111,6 +116,23 @@ class SweepFolder:
 
     path: Path
 
+    def check_free(self, sweep: Sweep) -> None:
+        """Raise if a sweep cannot take the folder; nothing is written.
+
+        Raises:
+            UsageError: It is the folder of another sweep, or of something else.
+        """
+        check_output_folder(self.path, SWEEP, "the folder of a sweep")
+        if not (self.path / SWEEP).is_file():
+            return
+        before, document = self.document(), SweepDocument.of(sweep)
+        if before != document and not before.grows_into(document):
+            raise UsageError(
+                f"'{self.path}' is the folder of another sweep, which differs in: "
+                + ", ".join(before.differences(document)),
+                "choose another folder; only values of the same keys may be added, or trials",
+            )
+
     def claim(self, sweep: Sweep) -> None:
         """Take the folder for a sweep; for one with more values or trials, too, since no point is lost.
 
@@ -118,18 +140,10 @@ class SweepFolder:
             UsageError: It is the folder of another sweep, or of something else.
             StorageError: It cannot be written.
         """
-        check_output_folder(self.path, SWEEP, "the folder of a sweep")
+        self.check_free(sweep)
         document, there = SweepDocument.of(sweep), self.path / SWEEP
-        if there.is_file():
-            before = read_document(there, SweepDocument)
-            if before == document:
-                return
-            if not before.grows_into(document):
-                raise UsageError(
-                    f"'{self.path}' is the folder of another sweep",
-                    "choose another folder; only values of the same keys may be added, or trials",
-                )
-        write_document(there, document)
+        if not there.is_file() or self.document() != document:
+            write_document(there, document)
 
     def document(self) -> SweepDocument:
         """Return what the folder was made for.

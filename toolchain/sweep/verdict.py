@@ -45,7 +45,7 @@ class Verdict:
         if self.own is None:
             return [f"The front has {size}; the file's own settings were not measured to compare it with."]
         if not self.better:
-            beaten = f"no trial is nowhere worse in {named} and better in one of them"
+            beaten = f"none of them is as good in {named} and better in one of them"
             return [f"The front of {size} does NOT dominate the file's own settings: {beaten}."]
         verb = "is" if len(self.better) == 1 else "are"
         beating = (

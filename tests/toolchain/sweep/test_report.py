@@ -40,6 +40,7 @@ def test_a_grid_shows_fronts_effects_and_a_link_to_every_point(tmp_path: Path) -
     for row in folder.rows():
         assert f'<a href="builds/{row.name}/report.html">report</a>' in page
         assert f'<a href="runs/{row.name}/">run</a>' in page
+    assert page.index(">reports<") < page.index(">quantization.weight_bits<"), "links are cut off first"
     for title in ("Against synaptic operations", "Against cores", "Against energy"):
         assert title in page
     assert "+4.00 ± 0.00 *" in page

@@ -63,6 +63,7 @@ def test_what_is_wrong_is_said_before_anything_runs(tmp_path: Path, monkeypatch:
     sweep = trivial_sweep(seed=[1])
     with pytest.raises(ArgumentError, match="scheduler"):
         carry_out(sweep, folder, scheduler="nonsense")
+    assert not folder.exists(), "a command that found no worker took the folder"
 
     def refuse(name: str) -> None:
         raise TargetUnavailableError(name, "it is not installed", "pip install it")

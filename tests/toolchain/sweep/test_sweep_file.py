@@ -68,6 +68,10 @@ def test_values_may_be_lists_and_sections_may_be_left_out() -> None:
         ({"gird": {"seed": [1]}}, "sweep key 'gird': is not known.*did you mean 'grid'"),
         (_seeds(compare={"exct": ["lava"]}), "sweep key 'compare.exct'.*did you mean 'exact'"),
         (_seeds(compare={"samples": 0}), "sweep key 'compare.samples': expected more than 0, got 0"),
+        (
+            {"data": {"name": "npz"}, "pruning": False},
+            r"sweep key 'data': is a key of an experiment: write it below \[experiment\], or name the file",
+        ),
         ({"grid": {"seed": 4}}, r"sweep key 'grid.seed': expected a list of values.*got 4"),
         ({"grid": {"seed": []}}, r"sweep key 'grid.seed': expected a list of values"),
         ({"grid": {"seed": "abc"}}, r"sweep key 'grid.seed': expected a list of values"),

@@ -42,20 +42,26 @@ def test_trials_may_be_added(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "parts"),
     [
-        {"grid": {"seed": [1]}},
-        {"grid": {"seed": [1, 2], "model.gain": [1.0]}},
-        {"grid": {"seed": [1, 2, 3]}, "experiment": {"model": {"gain": 2.0}}},
-        {"grid": {"seed": [1, 2]}, "target": "onnx"},
-        {"grid": {"seed": [1, 2]}, "compare": {"samples": 4}},
-        {"search": {"space": {"seed": [1, 2]}}, "experiment": {"data": {"validation_fraction": 0.2}}},
+        ({"grid": {"seed": [1]}}, "grid"),
+        ({"grid": {"seed": [1, 2], "model.gain": [1.0]}}, "grid"),
+        ({"grid": {"seed": [1, 2, 3]}, "experiment": {"model": {"gain": 2.0}}}, "experiment, grid"),
+        ({"grid": {"seed": [1, 2]}, "target": "onnx"}, "target"),
+        ({"grid": {"seed": [1, 2]}, "compare": {"samples": 4}}, "compare"),
+        (
+            {"search": {"space": {"seed": [1, 2]}}, "experiment": {"data": {"validation_fraction": 0.2}}},
+            "experiment, grid, search",
+        ),
     ],
 )
-def test_another_sweep_is_refused(other: dict[str, object], tmp_path: Path) -> None:
+def test_another_sweep_is_refused_and_its_difference_told(
+    other: dict[str, object], parts: str, tmp_path: Path
+) -> None:
     folder = SweepFolder(tmp_path / "s")
     folder.claim(trivial_sweep(seed=[1, 2]))
-    with pytest.raises(UsageError, match="is the folder of another sweep; choose another folder"):
+    message = f"is the folder of another sweep, which differs in: {parts}; choose another folder"
+    with pytest.raises(UsageError, match=message):
         folder.claim(parse_sweep(other))
 
 
