@@ -23,7 +23,7 @@ from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of, with_values
 from toolchain.models import POOL, HrsnnShape, InputCode, VggShape, build_hrsnn, build_vgg
 from toolchain.models.surrogates import Surrogate
-from toolchain.passes import QuantizeGraph, Rounding
+from toolchain.passes import QuantizeGraph, Rounding, explain_quantization
 from toolchain.training import FitOptions, Optimizer, fit, tune_graph
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
@@ -168,7 +168,8 @@ def spread(seed: int, ratio: float) -> dict[str, Any]:
                 )
                 fixed = quantize(graph)
                 name = f"{'neuron' if per_neuron else 'layer'} {label} {bits}"
-                result[name] = measure(Build(graph, fixed, "emulator", {}, stimulus))
+                report = explain_quantization(graph, fixed, steps=16, calibration=calibration)
+                result[name] = measure(Build(graph, fixed, "emulator", report, stimulus))
                 lost = [values_of(node.weights) == 0 for node in fixed.synapses if node.name != "decode"]
                 synapses = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]
                 gone = sum(int((a & b).sum()) for a, b in zip(lost, synapses, strict=True))
