@@ -105,42 +105,44 @@ FILES ?= 1000
 netx-sweep: peers ## random netx files against Lava-DL's reader and Lava's models (FILES=1000; a quarter of an hour)
 	$(BIN)/python -m tests.frameworks.netx_sweep $(FILES)
 
+# Options of a study, such as STUDY="--task digits --workers 4".
+STUDY ?=
+
 .PHONY: lnp-study
 lnp-study: $(READY) ## pruning against its baselines, many seeds, into docs/studies/lnp.md (hours)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py
+	$(BIN)/python experiments/lnp_study.py $(STUDY)
 	$(BIN)/python experiments/lnp_tables.py
 
 .PHONY: sca-study
 sca-study: $(READY) ## channel pruning against its controls, several seeds, into docs/studies/sca.md (2 hours)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/sca_study.py
+	$(BIN)/python experiments/sca_study.py $(STUDY)
 	$(BIN)/python experiments/sca_tables.py
 
 .PHONY: chip-study
 chip-study: $(READY) ## what pruning saves on a chip and what sharing profiles costs, into docs/studies/chips.md (a quarter of an hour)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/chip_study.py
+	$(BIN)/python experiments/chip_study.py $(STUDY)
 
 .PHONY: fidelity-study
 fidelity-study: $(READY) ## what quantization costs and what mends it, into docs/studies/fidelity.md (an hour)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/fidelity_study.py
+	$(BIN)/python experiments/fidelity_study.py $(STUDY)
 	$(BIN)/python experiments/fidelity_tables.py
 
 .PHONY: nir-study
 nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, into docs/studies/nir.md (minutes; PUMICE_DATA names the files)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/nir_study.py
+	$(BIN)/python experiments/nir_study.py $(STUDY)
 
 .PHONY: neurons-study
 neurons-study: $(READY) ## learnt time constants, adaptation and subtraction against the plain LIF, into docs/studies/neurons.md (20 minutes)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/neurons_study.py
+	$(BIN)/python experiments/neurons_study.py $(STUDY)
 	$(BIN)/python experiments/neurons_tables.py
 
 .PHONY: rates-study
 rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into docs/studies/rates.md (half an hour; PUMICE_DATA names the files)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/rates_study.py
+	$(BIN)/python experiments/rates_study.py $(STUDY)
 
 .PHONY: tasks-study
-TASKS_STUDY ?=
 tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/tasks_study.py $(TASKS_STUDY)
+	$(BIN)/python experiments/tasks_study.py $(STUDY)
 
 .PHONY: endurance
 endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)

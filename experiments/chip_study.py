@@ -5,16 +5,15 @@ Each network is trained, with and without pruning, compiled for Loihi 1 and Loih
 cores with the activity of its test images.
 """
 
-import json
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
-from study_tables import FIRST_PAGE, STUDIES, filled, write_pages
+from study import Campaign, Row, carry_out
+from study_tables import FIRST_PAGE, STUDIES, filled, rows_of, signed_interval, write_pages
 
 import toolchain
 from toolchain import ir
@@ -32,9 +31,7 @@ from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
 
-RESULTS = Path(__file__).parent / "chip_study.jsonl"
 HRSNN_SEEDS, VGG_SEEDS, EPOCHS = 5, 3, 50
-Row = dict[str, Any]
 
 
 def measured(build: Build) -> Row:
@@ -67,10 +64,11 @@ def spread(graph: Graph) -> float:
     return float(tau.max() / tau.min())
 
 
-def hrsnn(seed: int, folder: Path) -> Row:
+def hrsnn(seed: int) -> Row:
     """Train the network of the demo and put it on every chip, unpruned and pruned."""
-    trained: TrainedRun = train(Experiment(seed=seed), folder / f"run{seed}")
-    row: Row = {"task": "HRSNN", "seed": seed}
+    with tempfile.TemporaryDirectory() as folder:
+        trained: TrainedRun = train(Experiment(seed=seed), Path(folder) / "run")
+    row: Row = {}
     for arm, network in (("dense", trained.unpruned or trained.network), ("pruned", trained.network)):
         for target in ("emulator", "loihi1", "loihi2"):
             build = compile_trained(replace(trained, network=network, unpruned=None), target)
@@ -90,7 +88,7 @@ def vgg(seed: int) -> Row:
     options = FitOptions(
         EPOCHS, batch_size=32, learning_rate=0.05, gradient_clip=np.inf, optimizer=Optimizer.SGD
     )
-    row: Row = {"task": "VGG", "seed": seed}
+    row: Row = {}
     for arm in ("dense", "pruned"):
         network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
         network.input_code = InputCode(16.0, 5)
@@ -104,17 +102,6 @@ def vgg(seed: int) -> Row:
             for target in ("loihi1", "loihi2")
         }
     return row
-
-
-def interval(values: list[float]) -> str:
-    """Return the mean and half its 95 % interval (Student)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):+.2f} ± {half:.2f}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def band(low: float, high: float) -> str:
@@ -158,21 +145,14 @@ def pruning_table(rows: list[Row]) -> str:
                         band(min(static), max(static)) if len(static) > 1 else figure(static[0]),
                     ]
                 )
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
 def sharing_table(rows: list[Row]) -> str:
     """Return what few profiles cost."""
     recurrent_rows = [row for row in rows if row["task"] == "HRSNN"]
-    head = [
-        "network",
-        "tau, largest / smallest",
-        "every neuron its own, %",
-        "points lost by sharing",
-        "worst",
-        "F1 before",
-        "F1 shared",
-    ]
+    head = ["network", "tau, largest / smallest", "every neuron its own, %", "points lost by sharing"]
+    head += ["worst", "F1 before", "F1 shared"]
     lines: list[list[str]] = []
     for arm in ("dense", "pruned"):
         spreads = [row[arm]["spread"] for row in recurrent_rows]
@@ -182,27 +162,19 @@ def sharing_table(rows: list[Row]) -> str:
                 f"HRSNN, {arm}",
                 f"{min(spreads):.0f} to {max(spreads):.0f}",
                 f"{np.mean([row[arm]['free'] for row in recurrent_rows]):.2f}",
-                interval(lost),
+                signed_interval(lost),
                 f"{max(lost):+.2f}",
                 f"{np.mean([row[arm]['free f1'] for row in recurrent_rows]):.4f}",
                 f"{np.mean([row[arm]['loihi1']['f1'] for row in recurrent_rows]):.4f}",
             ]
         )
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
 def short_table(rows: list[Row]) -> str:
     """Return the heart of it for the first page."""
-    head = [
-        "means over seeds",
-        "real numbers",
-        "integers, Loihi 1",
-        "cores",
-        "synapses, KiB",
-        "µJ a sample, dynamic",
-        "µs a step",
-    ]
-    head += ["Loihi 2: cores", "synapses, KiB"]
+    head = ["means over seeds", "real numbers", "integers, Loihi 1", "cores", "synapses, KiB"]
+    head += ["µJ a sample, dynamic", "µs a step", "Loihi 2: cores", "synapses, KiB"]
     lines: list[list[str]] = []
     for task, name in (("HRSNN", "HRSNN, digits"), ("VGG", "VGG of four convolutions, digits")):
         for arm, said in (("dense", "as built"), ("pruned", "pruned")):
@@ -221,17 +193,21 @@ def short_table(rows: list[Row]) -> str:
                     *(f"{np.mean([item[key] for item in second]):,.1f}" for key in ("cores", "kilobytes")),
                 ]
             )
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
-def known() -> list[Row]:
-    """Return what was computed before."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+CAMPAIGN = Campaign(
+    Path(__file__),
+    ("task", "seed"),
+    lambda seeds: [*product(["HRSNN"], range(seeds)), *product(["VGG"], range(min(seeds, VGG_SEEDS)))],
+    lambda key, _: (hrsnn if key[0] == "HRSNN" else vgg)(key[1]),
+    seeds=HRSNN_SEEDS,
+)
 
 
 def pages() -> dict[Path, str]:
     """Return the pages that speak of the study, with their tables renewed."""
-    rows = known()
+    rows = list(CAMPAIGN.rows().values())
     said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
     tables = f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}"
     return {
@@ -240,21 +216,5 @@ def pages() -> dict[Path, str]:
     }
 
 
-def main() -> None:
-    """Run what is missing, keep every row, write the tables."""
-    rows = known()
-    done = {(row["task"], row["seed"]) for row in rows}
-    with tempfile.TemporaryDirectory() as folder:
-        for task, seeds in (("HRSNN", HRSNN_SEEDS), ("VGG", VGG_SEEDS)):
-            for seed in range(seeds):
-                if (task, seed) not in done:
-                    row = hrsnn(seed, Path(folder)) if task == "HRSNN" else vgg(seed)
-                    rows.append(row)
-                    with RESULTS.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(task, seed, flush=True)
+if __name__ == "__main__" and carry_out(CAMPAIGN):
     write_pages(pages())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,21 +1,19 @@
 """What quantization costs and what mends it: several tasks, bit widths and seeds.
 
-Figures are lines of `fidelity_study.jsonl`, keyed by task and seed; what is there is not computed again, so
-the study can be interrupted and continued. `fidelity_tables.py` writes the tables into the page of
-the study. Run it with `make fidelity-study`; it takes about an hour of one core.
+Run it with `make fidelity-study`; it takes about an hour of one core. `fidelity_tables.py` writes the tables
+into the page of the study.
 """
 
-import argparse
-import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from study import Campaign, carry_out
 
 from toolchain import ir
 from toolchain.data import Encoding, encode, load_digits
@@ -25,7 +23,7 @@ from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of, with_values
 from toolchain.models import POOL, HrsnnShape, InputCode, VggShape, build_hrsnn, build_vgg
 from toolchain.models.surrogates import Surrogate
-from toolchain.passes import QuantizeGraph, Rounding
+from toolchain.passes import QuantizeGraph, Rounding, explain_quantization
 from toolchain.training import FitOptions, Optimizer, fit, tune_graph
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
@@ -36,7 +34,6 @@ from toolchain.workflow.quantization import Quantization, RepairOptions, repair_
 from toolchain.workflow.sizes import judge_float
 from toolchain.workflow.train import repair_options, train, training_samples
 
-RESULTS = Path(__file__).parent / "fidelity_study.jsonl"
 SEEDS, BITS, EPOCHS, LAVA_SAMPLES = 5, (8, 6, 4, 3), 10, 8
 SPLIT = 7
 """A split that no setting of the quantizer was chosen on."""
@@ -171,7 +168,8 @@ def spread(seed: int, ratio: float) -> dict[str, Any]:
                 )
                 fixed = quantize(graph)
                 name = f"{'neuron' if per_neuron else 'layer'} {label} {bits}"
-                result[name] = measure(Build(graph, fixed, "emulator", {}, stimulus))
+                report = explain_quantization(graph, fixed, steps=16, calibration=calibration)
+                result[name] = measure(Build(graph, fixed, "emulator", report, stimulus))
                 lost = [values_of(node.weights) == 0 for node in fixed.synapses if node.name != "decode"]
                 synapses = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]
                 gone = sum(int((a & b).sum()) for a, b in zip(lost, synapses, strict=True))
@@ -203,25 +201,13 @@ TASKS: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=TASKS, action="append")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    options = parser.parse_args()
-    done = set()
-    if RESULTS.exists():
-        done = {(row["task"], row["seed"]) for row in map(json.loads, RESULTS.read_text().splitlines())}
-    for seed in range(options.seeds):
-        for task in options.task or TASKS:
-            if (task, seed) in done:
-                continue
-            started = time.monotonic()
-            row = {"task": task, "seed": seed, **TASKS[task](seed)}
-            row["seconds"] = round(time.monotonic() - started, 1)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(task, seed, f"{row['seconds']} s", flush=True)
-
+CAMPAIGN = Campaign(
+    Path(__file__),
+    ("task", "seed"),
+    lambda seeds: product(TASKS, range(seeds)),
+    lambda key, _: TASKS[key[0]](key[1]),
+    seeds=SEEDS,
+)
 
 if __name__ == "__main__":
-    main()
+    carry_out(CAMPAIGN)

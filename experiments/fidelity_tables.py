@@ -1,13 +1,11 @@
 """The tables of the fidelity study: from `fidelity_study.jsonl` into the pages of studies."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from fidelity_study import BITS, EPOCHS, RESULTS
-from scipy import stats
-from study_tables import STUDIES, filled, paragraph, write_pages
+from fidelity_study import BITS, CAMPAIGN, EPOCHS
+from study import Row
+from study_tables import STUDIES, filled, paragraph, rows_of, signed_interval, write_pages
 
 NAMES = {
     "digits": "HRSNN, digits",
@@ -19,18 +17,6 @@ SAID = (
     "Points of accuracy lost on 540 held-out samples (one is 0.19 points), {seeds} seeds, mean ± half of the "
     "95 % interval (Student). QAT: {epochs} epochs, against the float network trained on for as many."
 )
-Row = dict[str, Any]
-
-
-def mean(values: list[float]) -> str:
-    """Return the mean and half its 95 % interval (Student)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):+.2f} ± {half:.2f}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def losses(rows: list[Row], arm: str, against: str) -> list[float]:
@@ -48,38 +34,32 @@ def eight_bits(tasks: dict[str, list[Row]]) -> str:
             [
                 NAMES[task],
                 f"{np.mean([row['float'] for row in rows]):.2f}",
-                mean(after),
+                signed_interval(after),
                 f"{max(after):+.2f}",
                 f"{np.mean(f1):.4f}",
                 f"{min(f1):.4f}",
-                mean(trained),
+                signed_interval(trained),
                 f"{max(trained):+.2f}",
                 f"{sum(equal)} of {len(equal)}",
             ]
         )
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
 def curves(tasks: dict[str, list[Row]]) -> str:
-    head = [
-        "network",
-        "bits",
-        "nearest",
-        "calibrated",
-        "after QAT",
-        "F1 nearest",
-        "F1 calibrated",
-        "F1 after QAT",
-    ]
+    arms = ("nearest", "calibrated", "after QAT")
+    head = ["network", "bits", *arms, *(f"F1 {arm}" for arm in arms)]
     lines: list[list[str]] = []
     for task, rows in tasks.items():
         for bits in BITS:
             arms = [f"{arm} {bits}" for arm in ("nearest", "calibrated", "trained")]
             references = ("float", "float", "tuned")
-            lost = [mean(losses(rows, arm, ref)) for arm, ref in zip(arms, references, strict=True)]
+            lost = [
+                signed_interval(losses(rows, arm, ref)) for arm, ref in zip(arms, references, strict=True)
+            ]
             f1 = [f"{np.mean([row[arm]['f1'] for row in rows]):.3f}" for arm in arms]
             lines.append([NAMES[task], str(bits), *lost, *f1])
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
 def spreads(tasks: dict[str, list[Row]]) -> str:
@@ -91,15 +71,15 @@ def spreads(tasks: dict[str, list[Row]]) -> str:
             for rounding in ("nearest", "calibrated"):
                 arms = [f"{each} {rounding} {bits}" for each in ("neuron", "layer")]
                 f1 = [f"{np.mean([row[arm]['f1'] for row in rows]):.3f}" for arm in arms]
-                lost = [mean(losses(rows, arm, "float")) for arm in arms]
+                lost = [signed_interval(losses(rows, arm, "float")) for arm in arms]
                 zeroed = [f"{100 * np.mean([row[arm]['zeroed'] for row in rows]):.1f} %" for arm in arms]
                 lines.append([f"{task.split()[1]}x", str(bits), rounding, *f1, *lost, *zeroed])
-    return table(head, lines)
+    return rows_of(head, lines)
 
 
 def pages() -> dict[Path, str]:
     """Return the page of the study, with its tables renewed."""
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    rows = CAMPAIGN.rows().values()
     tasks = {name: [row for row in rows if row["task"] == name] for name in NAMES}
     spread = {f"spread {n}": [row for row in rows if row["task"] == f"spread {n}"] for n in (1, 10, 50)}
     seeds = len(tasks["digits"])

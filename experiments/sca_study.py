@@ -1,20 +1,19 @@
 """Channel pruning with regrowth against its controls: digits, several seeds, equal channels, masked accuracy.
 
-Every figure is one line of `sca_study.jsonl`, keyed by width, arm and seed; what is there is not computed
-again, so the study can be interrupted and continued. `sca_tables.py` writes tables and sentences into the
-pages of studies. Run it with `make sca-study`; it takes about an hour of one core.
+Run it with `make sca-study`; it takes about an hour of one core. `sca_tables.py` writes tables and sentences
+into the pages of studies.
 """
 
-import argparse
-import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from study import Campaign, Given, Key, Row, carry_out
 
 from toolchain.data import load_digits
 from toolchain.execution.stimulus import Stimulus
@@ -29,7 +28,6 @@ from toolchain.pruning.lnp import FeedForwardLnpOptions, HoldPruned, prune_feed_
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, Optimizer, fit
 
-RESULTS = Path(__file__).parent / "sca_study.jsonl"
 STEPS, EPOCHS, SEEDS = 4, 50, 5
 PLANS = {"full": (64, 64, POOL, 128, 128, POOL), "half": (32, 32, POOL, 64, 64, POOL)}
 OPTIONS = FitOptions(
@@ -79,6 +77,7 @@ class Data:
     test_labels: np.ndarray
 
     @classmethod
+    @cache
     def load(cls) -> "Data":
         images = load_digits(0.3, 0)
         square = [part.reshape(-1, 1, 8, 8).astype(np.float32) for part in (images.train, images.test)]
@@ -172,40 +171,30 @@ def noise_pruned(width: str, options: FeedForwardLnpOptions, seed: int, data: Da
     return result | measure(small, data)
 
 
-def known() -> dict[tuple[str, str, int], dict[str, Any]]:
-    """Return what was computed before."""
-    if not RESULTS.is_file():
-        return {}
-    rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return {(row["width"], row["arm"], row["seed"]): row for row in rows}
-
-
-def _record(key: tuple[str, str, int], compute: Callable[[], dict[str, Any]]) -> None:
-    if key in known():
-        return
+def needs(key: Key) -> list[Key]:
+    """Return the point whose widths a network from scratch has."""
     width, arm, seed = key
-    row = {"width": width, "arm": arm, "seed": seed} | compute()
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    print(f"{width} {arm} {seed}: {row['masked_accuracy']:.2f} %", flush=True)
+    return [(width, SCRATCH[arm], seed)] if arm in SCRATCH else []
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*", default=range(SEEDS), help="which seeds")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+def measured(key: Key, given: Given) -> Row:
+    """Return the figures of an arm."""
+    width, arm, seed = key
     data = Data.load()
-    for seed in arguments.seeds:
-        for width in PLANS:
-            for arm, options in ARMS.items():
-                _record((width, arm, seed), lambda w=width, o=options, s=seed: run(w, o, s, data))
-            for arm, model in SCRATCH.items():
-                widths = known()[width, model, seed]["kept"]
-                _record((width, arm, seed), lambda w=width, k=widths, s=seed: from_scratch(w, k, s, data))
-            for arm, rule in LNP.items():
-                _record((width, arm, seed), lambda w=width, o=rule, s=seed: noise_pruned(w, o, s, data))
+    if arm in SCRATCH:
+        (model,) = given.rows.values()
+        return from_scratch(width, model["kept"], seed, data)
+    return noise_pruned(width, LNP[arm], seed, data) if arm in LNP else run(width, ARMS[arm], seed, data)
 
+
+CAMPAIGN = Campaign(
+    Path(__file__),
+    ("width", "arm", "seed"),
+    lambda seeds: product(PLANS, [*ARMS, *SCRATCH, *LNP], range(seeds)),
+    measured,
+    needs,
+    seeds=SEEDS,
+)
 
 if __name__ == "__main__":
-    main()
+    carry_out(CAMPAIGN)

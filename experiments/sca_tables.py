@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sca_claims import in_short, summary
 from sca_figures import ORDER, PAIRS, Study
-from sca_study import EPOCHS, MEASURED_ON, PLANS, SEEDS, known
+from sca_study import CAMPAIGN, EPOCHS, MEASURED_ON, PLANS, SEEDS
 from study_tables import STUDIES, filled, paragraph, rows_of, write_pages
 
 
@@ -81,11 +81,9 @@ def pages(study: Study) -> dict[Path, str]:
 
 def main() -> None:
     """Write what the study says into the pages that speak of it."""
-    rows = known()
-    expected = {(width, arm, seed) for width in PLANS for arm in ORDER for seed in range(SEEDS)}
-    if missing := sorted(expected - rows.keys()):
+    if missing := CAMPAIGN.missing():
         raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make sca-study")
-    write_pages(pages(Study(rows)))
+    write_pages(pages(Study(CAMPAIGN.rows())))
 
 
 if __name__ == "__main__":

@@ -83,6 +83,11 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), half
 
 
+def signed_interval(values: Sequence[float]) -> str:
+    """Return mean and half the 95 % interval of differences."""
+    return "{:+.2f} ± {:.2f}".format(*interval(values))
+
+
 def compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison:
     """Return first minus second, paired by seed; both need the same seeds, at least two."""
     if first.keys() != second.keys() or len(first) < 2:

@@ -2,21 +2,17 @@
 
 `experiments/tasks` has a file for each task, which `pumice train` takes as it is. `--data`, or PUMICE_DATA,
 names a folder with what the files call `path`: `nmnist` (recordings of N-MNIST as published), `braille`,
-`spoken_digits`, `fashion-mnist` and `seattle-weather.csv`. The work folder keeps every run and build, and an
-interrupted study goes on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed.
+`spoken_digits`, `fashion-mnist` and `seattle-weather.csv`. The folder `--work` keeps every run and build.
 Settings are chosen by the validation part alone; the test part is looked at once, after training. Run it with
 `make tasks-study`, or a part of it with `--task NAME --seeds 2`; it writes the tables of
 `docs/studies/real-tasks.md`.
 """
 
-import argparse
-import json
-import os
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
+from study import Campaign, Row, carry_out
 from study_tables import STUDIES, filled, interval, rows_of, write_pages
 
 from toolchain.fidelity import Comparison
@@ -31,7 +27,6 @@ from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.train import train
 
 TASKS = Path(__file__).parent / "tasks"
-RESULTS = Path(__file__).parent / "tasks_study.jsonl"
 SEEDS, ON_LAVA = 5, 8
 CHIP, MOST_CHIPS = "loihi1", 128
 NAMES = {
@@ -44,7 +39,6 @@ NAMES = {
     "fashion_rows": "Fashion-MNIST row by row, recurrent, LNP",
     "weather": "weather of the next day, recurrent, LNP",
 }
-Row = dict[str, Any]
 Value = TypeVar("Value")
 
 
@@ -120,12 +114,19 @@ def on_chip(build: Build) -> Row:
     return {"cores": fit.packing.cores, "microjoules": [min(micro), max(micro)] if micro else None}
 
 
+CAMPAIGN = Campaign(
+    Path(__file__),
+    ("task", "seed"),
+    lambda seeds: [(task, seed) for seed in range(seeds) for task in NAMES],
+    lambda key, given: measured(key[0], key[1], given.data, given.work),
+    seeds=SEEDS,
+)
+RESULTS = CAMPAIGN.results
+
+
 def read_rows() -> list[Row]:
     """Return the figures that are there, the last of each task and seed."""
-    if not RESULTS.is_file():
-        return []
-    rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return list({(row["task"], row["seed"]): row for row in rows}.values())
+    return list(CAMPAIGN.rows().values())
 
 
 def accuracies(rows: list[Row]) -> str:
@@ -240,26 +241,6 @@ def pages() -> dict[Path, str]:
     return filled(STUDIES / "real-tasks.md", tables)
 
 
-def main() -> None:
-    """Carry out what is missing, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA", "data")))
-    parser.add_argument("--work", type=Path, default=Path("tasks-study"), help="folder of runs and builds")
-    parser.add_argument("--task", choices=NAMES, action="append", help="only these; by default all")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    done = {(row["task"], row["seed"]) for row in read_rows()}
-    for seed in range(given.seeds):
-        for task in given.task or NAMES:
-            if (task, seed) in done:
-                continue
-            row = measured(task, seed, given.data, given.work)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{NAMES[task]}, seed {seed}: {json.dumps(row)}", flush=True)
-    write_pages(pages())
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(CAMPAIGN)
+    write_pages(pages())

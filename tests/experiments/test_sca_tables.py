@@ -14,7 +14,7 @@ def tables(experiment: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def study(tables: ModuleType) -> Any:
-    return tables.Study(tables.known())
+    return tables.Study(tables.CAMPAIGN.rows())
 
 
 def test_the_pages_are_up_to_date(tables: ModuleType, study: Any) -> None:
