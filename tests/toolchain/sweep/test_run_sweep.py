@@ -45,7 +45,8 @@ def test_failed_points_are_told_at_the_end_and_tried_again(tmp_path: Path) -> No
     for _ in range(2):
         result = carry_out(sweep, tmp_path / "s", workers=2, stages=NOTHING)
         assert (result.tally.done, result.tally.failed) == (3, 1)
-        with pytest.raises(ToolchainError, match="1 of 4 points failed, the last one at seed = 13: ValueError: the seed is 13"):
+        last = "1 of 4 points failed, the last one at seed = 13: ValueError: the seed is 13"
+        with pytest.raises(ToolchainError, match=last):
             result.require_done()
     assert result.tally.before == 3
     measured = [name for what, _, name, _ in log_of(tmp_path / "s") if what == "measure"]
