@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Final, final
 
@@ -23,13 +24,18 @@ from toolchain.workflow.experiment import Experiment, load_experiment
 
 _MOST_VALUES: Final = 10**6
 """Values of one key that a range may count."""
+_MOST_POINTS: Final = 10**5
+"""Combinations of a grid. Each is validated before anything runs, which takes a millisecond."""
 _FILE: Final = "sweep file"
+
+
+_End = Annotated[int, Field(ge=-(2**53), le=2**53)]
 
 
 class CountedValues(Document):
     """Values of a key that are counted: `{ range = 8 }` for 0 .. 7, `{ range = [2, 8] }` for 2 .. 7."""
 
-    ends: Annotated[int, Field(gt=0, le=_MOST_VALUES)] | tuple[int, int] = Field(
+    ends: Annotated[int, Field(gt=0, le=_MOST_VALUES)] | tuple[_End, _End] = Field(
         alias="range", description="how many from 0, or the first and the end, which is left out"
     )
 
@@ -154,6 +160,8 @@ def _grid(shared: SharedSettings, grid: Mapping[str, Any]) -> Sweep:
     values = {key: _values(key, given) for key, given in grid.items()}
     for target in values.get(TARGET, (shared.target,)):
         load_target(str(target))
+    if (size := prod(len(each) for each in values.values())) > _MOST_POINTS:
+        raise SweepError("grid", f"expected at most {_MOST_POINTS:,} combinations of values, got {size:,}")
     # Here, every point is validated; only their names are kept.
     names = {point.name for point in GridPlan(shared, values).points()}
     return Sweep(shared, values, points=len(names))
@@ -173,6 +181,11 @@ def _check_keys(keys: Mapping[str, object]) -> None:
         section, dot, _ = key.partition(".")
         if section not in known or (dot and section == TARGET):
             raise ExperimentError(key if section == TARGET else section, "is not known", known=known)
+        outer = next((each for each in keys if key.startswith(f"{each}.")), None)
+        if outer is not None:
+            raise ExperimentError(
+                key, f"cannot be varied beside '{outer}', which sets it, too; leave out one"
+            )
 
 
 def _flat(grid: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,12 +206,12 @@ def _values(key: str, given: object) -> tuple[Setting, ...]:
     expected = "expected a list of values, such as [0.1, 0.2], or { range = 8 }"
     if isinstance(given, Mapping):
         try:
-            counted = tuple(CountedValues.model_validate_json(json.dumps(given)).values)
+            counted = CountedValues.model_validate_json(json.dumps(given)).values
         except ValidationError as error:
             raise SweepError(f"grid.{key}", f"{explain(error)[1]}; {expected}") from None
         if not 0 < len(counted) <= _MOST_VALUES:
             raise SweepError(f"grid.{key}", f"expected a range of 1 .. {_MOST_VALUES} values, got {given}")
-        return counted
+        return tuple(counted)
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise SweepError(f"grid.{key}", f"{expected}, got {json.dumps(given)}")
     return tuple(_value(key, each) for each in given)

@@ -133,11 +133,23 @@ def test_a_worker_with_other_code_computes_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def shared_cluster() -> Iterator[Cluster]:
     with open_cluster(workers=2) as opened:
         # Tests of what kills workers come in any order.
         assert opened.where == "2 workers of this machine"
         yield opened
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """A cluster with all its workers, also where the test before has killed some."""
+    deadline = time.monotonic() + 60
+    while len(shared_cluster.workers) < 2:
+        assert time.monotonic() < deadline
+        assert shared_cluster._nodes is not None
+        shared_cluster._nodes.tend()
+        time.sleep(0.05)
+    return shared_cluster
 
 
 def _all(flow: Flow) -> dict[str, Outcome]:

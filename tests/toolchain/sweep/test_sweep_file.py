@@ -78,6 +78,15 @@ def test_values_may_be_lists_and_sections_may_be_left_out() -> None:
         ({"grid": {"seed": {"range": 0}}}, r"sweep key 'grid.seed': expected more than 0, got 0"),
         ({"grid": {"seed": {"range": [8, 2]}}}, r"expected a range of 1 .. 1000000 values"),
         ({"grid": {"seed": {"range": [0, 10**7]}}}, r"expected a range of 1 .. 1000000 values"),
+        ({"grid": {"seed": {"range": [0, 10**12]}}}, r"expected a range of 1 .. 1000000 values"),
+        (
+            {"grid": {"seed": {"range": [10**30, 10**31]}}},
+            r"sweep key 'grid.seed': expected a whole number, got .10{30}, 10",
+        ),
+        (
+            {"grid": {"seed": {"range": 10**6}, "data.split_seed": {"range": 10**6}}},
+            r"sweep key 'grid': expected at most 100,000 combinations of values, got 1,000,000,000,000",
+        ),
         ({"grid": {"seed": [None]}}, r"expected numbers, texts, true, false, and lists of those, got None"),
         ({"grid": {"seed": [[[1]]]}}, r"expected numbers, texts, true, false, and lists of those"),
     ],
@@ -114,6 +123,16 @@ def test_the_point_at_which_values_contradict_one_another_is_told() -> None:
 def test_a_key_inside_of_what_is_no_section_is_refused() -> None:
     with pytest.raises(ExperimentError, match="cannot be varied: the experiment says that pruning is False"):
         parse_sweep({"experiment": {"pruning": False}, "grid": {"pruning.neurons": [10]}})
+
+
+@pytest.mark.parametrize("keys", [("pruning.neurons", "pruning"), ("pruning", "pruning.neurons")])
+def test_keys_of_which_one_sets_the_other_are_refused(keys: tuple[str, str]) -> None:
+    values: dict[str, list[Any]] = {"pruning.neurons": [50], "pruning": [False]}
+    expected = "'pruning.neurons': cannot be varied beside 'pruning', which sets it, too"
+    with pytest.raises(ExperimentError, match=expected):
+        parse_sweep({"grid": {key: values[key] for key in keys}})
+    with pytest.raises(ExperimentError, match=expected):
+        parse_sweep({"search": {"space": {key: values[key] for key in keys}}})
 
 
 def test_targets_must_be_installed_and_a_chip_must_be_one() -> None:
