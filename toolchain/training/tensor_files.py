@@ -35,6 +35,23 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: str = "") -> N
     needed = sum(tensor.nbytes for tensor in plain.values())
     with replacing_file(path, needed) as temporary:
         save_file(plain, temporary, metadata={"note": note, "sha256": _hash_of(plain, note)})
+        _order_header(temporary)
+
+
+def _order_header(path: Path) -> None:
+    """Bring what is said of a file into one order: the library's changes from call to call.
+
+    So equal tensors are equal files, byte for byte. The header keeps its length, filled up with spaces as the
+    format allows, so that no tensor moves.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(_HEADER), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length  # noqa: S101 - both write JSON without a space
+        file.seek(_HEADER)
+        file.write(text.ljust(length))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:

@@ -1,7 +1,7 @@
 """Folders of sweeps whose rows were measured nowhere."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def row_of(name: str, settings: dict[str, Setting], figures: Figures | None = No
     return PointRow(name=name, settings=settings, figures=figures or Figures(), **(given | more))
 
 
-def grid_folder(path: Path, grid: dict[str, Sequence[Setting]], measure: Measure) -> SweepFolder:
+def grid_folder(path: Path, grid: Mapping[str, Sequence[Setting]], measure: Measure) -> SweepFolder:
     """Return the folder of a grid all of whose points are done."""
     folder = SweepFolder(path)
     values = {key: tuple(each) for key, each in grid.items()}

@@ -1,6 +1,7 @@
 """Fronts are those of the definition, with ties, gaps and infinities."""
 
 import math
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,9 +26,9 @@ def test_a_front_is_what_no_known_point_dominates(points: list[list[float | None
 
 
 @given(_ANY, st.randoms())
-def test_no_order_of_points_changes_the_front(points: list[list[float | None]], random: object) -> None:
+def test_no_order_of_points_changes_the_front(points: list[list[float | None]], random: Random) -> None:
     order = list(range(len(points)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     shuffled = front([points[i] for i in order])
     assert sorted(order[i] for i in shuffled) == front(points)
 

@@ -1,12 +1,14 @@
 """Points are counted, and the best of them is told by the samples for validation where there are some."""
 
+from typing import Any
+
 import pytest
 
 from toolchain.sweep.rows import Figures, PointRow, PointState
 from toolchain.sweep.tally import Tally
 
 
-def _row(seed: int, state: PointState = PointState.DONE, **figures: float) -> PointRow:
+def _row(seed: int, state: PointState = PointState.DONE, **figures: Any) -> PointRow:
     return PointRow(
         name=str(seed), settings={"seed": seed}, state=state, error="why", figures=Figures(**figures)
     )
@@ -40,7 +42,7 @@ def test_only_the_last_failures_are_kept() -> None:
         ([{}], None),
     ],
 )
-def test_the_best_is_told(figures: list[dict[str, float]], best: tuple[str, float] | None) -> None:
+def test_the_best_is_told(figures: list[dict[str, Any]], best: tuple[str, float] | None) -> None:
     tally = Tally()
     for seed, each in enumerate(figures):
         tally.count(_row(seed, **each))

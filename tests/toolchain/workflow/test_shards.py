@@ -15,7 +15,7 @@ from tests.graphs import recurrent, spikes
 from toolchain.cli.main import main
 from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, UsageError
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import Graph, Stage
+from toolchain.ir import EdgeKind, Graph, Input, Stage
 from toolchain.progress import StageProgress, no_stages
 from toolchain.workflow import shards as shards_module
 from toolchain.workflow.build_folder import MANIFEST, Build
@@ -74,7 +74,7 @@ def _graph(rng: np.random.Generator, kind: str) -> Graph:
     graph = recurrent(rng, neurons=12)
     if kind != "graded":
         return graph
-    return graph.map(lambda node: replace(node, edge=type(node.edge).GRADED) if node.name == "x" else node)
+    return graph.map(lambda node: replace(node, edge=EdgeKind.GRADED) if isinstance(node, Input) else node)
 
 
 def _build(rng: np.random.Generator, kind: str) -> Build:
