@@ -69,7 +69,8 @@ class _Nodes:
         self._file = folder / "scheduler.json"
         self.processes: list[subprocess.Popen[bytes]] = []
         self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show")
-        _wait(self._file.exists)
+        # It writes the file in place.
+        _wait(lambda: self._file.exists() and self._file.read_text().endswith("}"))
         self.address = str(read_json(self._file)["address"])
         for _ in range(2):
             options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
