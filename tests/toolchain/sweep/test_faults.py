@@ -70,7 +70,7 @@ class _Nodes:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show")
         # It writes the file in place.
-        _wait(lambda: self._file.exists() and self._file.read_text().endswith("}"))
+        _wait(lambda: self._file.exists() and self._file.read_text().endswith("\n}"))
         self.address = str(read_json(self._file)["address"])
         for _ in range(2):
             options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
