@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from toolchain.models import Spiking
 
-STEPS = 4
-
 
 class OwnNetwork(nn.Module):
     """A convolution, and two layers of neurons that leak.
@@ -17,11 +15,13 @@ class OwnNetwork(nn.Module):
     Args:
         shape: Channels, rows and columns of a picture; asked for by its name.
         classes: Number of classes; likewise.
+        steps: Steps for which it shows a picture; likewise.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], classes: int, steps: int) -> None:
         super().__init__()
         channels, height, width = shape
+        self.steps = steps
         self.maps = nn.Sequential(nn.Conv2d(channels, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
         self.inner = Spiking(vth=1.0, dv=0.2)
         self.pool = nn.AvgPool2d(2)
@@ -31,7 +31,7 @@ class OwnNetwork(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Return how often each class fired."""
         spikes: list[Tensor] = []
-        for _ in range(STEPS):
+        for _ in range(self.steps):
             pooled = self.pool(self.inner(self.maps(picture)))
             spikes.append(self.last(self.head(torch.flatten(pooled, 1))))
         return torch.stack(spikes).sum(0)
