@@ -61,7 +61,7 @@ def compare_build(
     options = build.quantization.options
     clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
-    place = ThisProcess(build, fitted) if on is None else on
+    place = ThisProcess(build, fitted) if on is None else on.anew()
     whole = _compare_all(place, build, fitted, progress)
     first = fitted.take(slice(0, exact_samples))
     exactness = {name: _check_exact(place, name, first.samples, progress) for name in names}

@@ -147,7 +147,7 @@ def record_build(
     wanted = RecordedRun(target or build.target, choice_of(stage, "stage", Stage), record)
     program = program_of(wanted.target, build.graph(wanted.stage))
     if on is not None:
-        return _record_on(on, path, wanted, program, fitted, progress)
+        return _record_on(on.anew(), path, wanted, program, fitted, progress)
     room, store = _RECORDED_BYTES, None if resume is None else path_of(resume, "resume")
     if store is not None:
         program = resumed(program, store)

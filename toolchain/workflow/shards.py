@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +63,10 @@ Work = Callable[..., Any]
 class Place(Protocol):
     """Where shards are computed."""
 
+    def anew(self) -> "Place":
+        """Return the same place for another call, whose shards are counted from zero."""
+        ...
+
     def shards(self, samples: int, batch: int = 1, *, slow: bool = False) -> list[range]:
         """Return the shards of so many samples.
 
@@ -102,6 +107,10 @@ class ThisProcess:
 
     def __init__(self, build: Build, samples: Stimulus) -> None:
         self._samples = build, samples
+
+    def anew(self) -> "ThisProcess":
+        """Return itself: nothing is counted."""
+        return self
 
     def open(self) -> tuple[Build, Stimulus]:
         """Return build and samples."""
@@ -209,6 +218,12 @@ class OnWorkers:
         self._shared = shared
         self.build, self.stimulus = shared.read()
         self._done: Counter[str] = Counter()
+
+    def anew(self) -> "OnWorkers":
+        """Return the same workers for another call, whose shards are counted from zero."""
+        other = copy(self)
+        other._done = Counter()  # noqa: SLF001 - it is its own copy
+        return other
 
     def shards(self, samples: int, batch: int = 1, *, slow: bool = False) -> list[range]:
         """Return a few for every worker; one where starting takes long."""
