@@ -126,17 +126,6 @@ def measure(key: Key, _: Given) -> Row:
     return {"figures": {name: round(value, 5) for name, value in figures.items()}}
 
 
-def trial(task: Task, variant: str, seed: int, changes: dict[str, Any]) -> Figures:
-    """Return the figures of the validation part with changes of the training, by which settings are chosen.
-
-    Seeds are others than those of the study.
-    """
-    shape = {key: value for key, value in changes.items() if key in HrsnnShape.__dataclass_fields__}
-    training = {key: value for key, value in changes.items() if key not in shape}
-    changed = replace(task, shape=replace(task.shape, **shape), fit=replace(task.fit, **training))
-    return run(changed, variant, 100 + seed, "validation")
-
-
 CAMPAIGN = Campaign(Path(__file__), ("task", "variant", "seed"), points, measure, seeds=SEEDS)
 
 if __name__ == "__main__":

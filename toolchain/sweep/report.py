@@ -53,7 +53,7 @@ def _lead(results: SweepResults) -> str:
     if "validation" not in quality:
         said.append(
             "There are none for validation, so what is chosen as the best is a little worse on new samples "
-            "than it looks here; `data.validation_fraction` sets some apart."
+            "than it looks here; the key data.validation_fraction sets some apart."
         )
     elif results.search is not None:
         said.append(

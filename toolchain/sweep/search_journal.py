@@ -22,7 +22,8 @@ class SearchJournal:
     """A backend of Optuna's `JournalStorage` that writes its file whole or not at all.
 
     Nothing is written before `save`, so the file always ends between two steps of the search, and a search
-    that was killed goes on from there. One process searches at a time; the folder of a sweep sees to that.
+    that was killed goes on from there. It is for one process at a time: where two search in one folder at
+    once, the file is that of the last one to write.
 
     Args:
         path: The file; there may be none yet.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.errors import UsageError
+from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.files.disk import check_output_folder
 from toolchain.files.documents import Document, FileDocument, read_document, write_document
 from toolchain.files.locks import locked
@@ -184,7 +184,7 @@ class SweepFolder:
     def row(self, name: str) -> PointRow | None:
         """Return the row of a point; None if it has not ended."""
         path = self._row_file(name)
-        return read_document(path, PointRow) if path.is_file() else None
+        return _read_row(path) if path.is_file() else None
 
     def write_row(self, row: PointRow) -> None:
         """Write the row of a point; it appears whole or not at all."""
@@ -193,7 +193,7 @@ class SweepFolder:
     def rows(self) -> Iterator[PointRow]:
         """Yield the rows of all points that have ended, one at a time, by name."""
         for path in self._row_files():
-            yield read_document(path, PointRow)
+            yield _read_row(path)
 
     def relative(self, place: Path) -> str:
         """Return a place in the folder as rows name it."""
@@ -205,3 +205,11 @@ class SweepFolder:
 
     def _row_file(self, name: str) -> Path:
         return self.path / _POINTS / f"{name}.json"
+
+
+def _read_row(path: Path) -> PointRow:
+    try:
+        return read_document(path, PointRow)
+    except CorruptArtifactError as error:
+        error.add_note("delete it, and the same sweep computes this point again")
+        raise

@@ -51,11 +51,6 @@ class Tally:
         return self.done + self.failed + self.pruned
 
     @property
-    def rest(self) -> int | None:
-        """Points that are not at a worker yet; None if nobody knows."""
-        return None if self.total is None else max(self.total - self.ended - self.measuring, 0)
-
-    @property
     def seconds(self) -> float:
         """Time since the start."""
         return time.monotonic() - self.started

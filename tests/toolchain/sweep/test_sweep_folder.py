@@ -89,3 +89,14 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     (tmp_path / "points" / "a.json").write_text("{}")
     with pytest.raises(CorruptArtifactError, match=r"points/a.json"):
         list(folder.rows())
+
+
+def test_a_damaged_row_says_what_to_do(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / "a.json").write_text("{")
+    with pytest.raises(CorruptArtifactError, match=r"a\.json") as raised:
+        folder.row("a")
+    assert "computes this point again" in raised.value.__notes__[0]
+    with pytest.raises(CorruptArtifactError, match=r"a\.json"):
+        list(folder.rows())
