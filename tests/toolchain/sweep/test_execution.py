@@ -213,8 +213,8 @@ def test_whoever_watches_is_told_how_far_it_is(tmp_path: Path) -> None:
         SweepFolder(tmp_path / "s"),
         cast("Flow", _FlowHere(1)),
         NOTHING,
-        lambda tally: seen.append((tally.ended, tally.rest, tally.training + tally.measuring)),
+        lambda tally: seen.append((tally.ended, tally.total, tally.training + tally.measuring)),
     ).run()
     assert seen[0] == (0, 3, 1)
-    assert seen[-1] == (3, 0, 0)
+    assert seen[-1] == (3, 3, 0)
     assert [each[0] for each in seen] == sorted(each[0] for each in seen)
