@@ -68,6 +68,7 @@ def spent(sweep: Sweep, folder: Path, workers: int, stages: Stages, watch: Calla
         opened=lambda _: began.append(time.monotonic()),
     )
     now = time.monotonic()
+    result.require_done()
     return Spent(
         now - started, now - began[0], time.process_time() - driver, _of_children() - nodes, result.tally
     )
@@ -128,11 +129,11 @@ def compare_workers(*, large: bool) -> None:
 
 def _digits(folder: Path, *, large: bool) -> Sweep:
     (folder / "digits.toml").write_text(_LARGE if large else TOML)
-    sizes = [60, 120, 190] if large else [12, 16, 20]
+    fractions = [0.01, 0.03, 0.07] if large else [0.05, 0.1, 0.2]
     file = folder / "sweep.toml"
     file.write_text(
         'experiment = "digits.toml"\n[grid]\n'
-        f'"pruning.neurons" = {sizes}\n"quantization.weight_bits" = [4, 8]\nseed = {{ range = 4 }}\n'
+        f'"pruning.synapse_fraction" = {fractions}\n"quantization.weight_bits" = [4, 8]\nseed = {{ range = 4 }}\n'
     )
     return load_sweep(file)
 

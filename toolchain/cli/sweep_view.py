@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _AGAIN_S: Final = 30.0
 """Least time between two lines in a pipe."""
 _PER_SECOND: Final = 4
+_SHOWN_STAGES: Final = 8
 
 
 @final
@@ -47,7 +48,7 @@ class SweepView:
         self._tally = tally
         if self._live is None and not self._quiet and time.monotonic() > self._said + _AGAIN_S:
             self._said = time.monotonic()
-            err.print(f"points: {counted(tally)}", soft_wrap=True)
+            err.print("; ".join((f"points: {counted(tally)}", *tally.stages)), soft_wrap=True)
 
     def table(self) -> "Table":
         """Return the table of this moment."""
@@ -107,6 +108,7 @@ def _rows(tally: "Tally") -> list[tuple[str, str]]:
             f"{tally.training} trainings, {tally.measuring} comparisons, {tally.waiting} points wait",
         ),
     ]
+    rows += [("training", stage) for stage in tally.stages[:_SHOWN_STAGES]]
     if tally.best is not None:
         rows.append(("best", best_of(tally)))
     left = "" if tally.seconds_left is None else f", about {_clock(tally.seconds_left)} left"

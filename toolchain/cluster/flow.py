@@ -77,8 +77,11 @@ class Flow:
         self._tasks[key] = function, arguments
         self._send(key)
 
-    def next(self) -> Outcome:
+    def next(self, idle: Callable[[], object] = lambda: None) -> Outcome:
         """Wait for the next task that ends, in whatever order they do, and return what became of it.
+
+        Args:
+            idle: Is called again and again while none ends.
 
         Raises:
             ClusterError: The scheduler is lost, or there are no workers any more.
@@ -94,6 +97,7 @@ class Flow:
             try:
                 key = self._ended.get(timeout=_POLL_S)
             except queue.Empty:
+                idle()
                 continue
             outcome = self._take(key)
             if outcome is not None:

@@ -1,5 +1,6 @@
 """Carrying out a plan on a cluster: trainings once for all points that share them, points after them."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, final
@@ -8,14 +9,17 @@ from toolchain.cluster import Flow, Outcome
 from toolchain.errors import StorageError
 from toolchain.sweep.judging import Phase, is_judged
 from toolchain.sweep.plan import SweepPlan
-from toolchain.sweep.point import Point
+from toolchain.sweep.point import Point, spelled
 from toolchain.sweep.rows import PointRow, PointState
 from toolchain.sweep.stages import PointTask, Stages, row_of, text_of
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.tally import Tally
+from toolchain.sweep.training_note import read_note
 
 _MOST_WAITING: Final = 4096
 """Points that may wait for a training that others of them share."""
+_LOOK_S: Final = 1.0
+"""Time between two looks at how far trainings are."""
 _TRAIN, _MEASURE = "train ", "measure "
 
 Watch = Callable[[Tally], None]
@@ -57,6 +61,7 @@ class Execution:
         self._sharing: dict[str, list[str]] = {}
         self._ready: deque[str] = deque()
         self._untrainable: dict[str, str] = {}
+        self._looked = 0.0
 
     def run(self) -> Tally:
         """Carry out the plan, and return how its points ended.
@@ -72,7 +77,7 @@ class Execution:
                 assert not self._points  # noqa: S101 - whatever ends makes others ready
                 assert self._plan.finished  # noqa: S101 - it must not wait where nothing is under way
                 return self.tally
-            self._take(self._flow.next())
+            self._take(self._flow.next(self._look))
 
     def _fill(self) -> None:
         """Give workers what they can take: points that are trained first, then those that come next."""
@@ -149,6 +154,20 @@ class Execution:
             self.tally.count(row, before=before)
         self._plan.ended(point, row)
         if before:
+            self._tell()
+
+    def _look(self) -> None:
+        """See how far trainings are, and tell it."""
+        if time.monotonic() > self._looked + _LOOK_S:
+            self._looked = time.monotonic()
+            notes = (
+                (names, read_note(self._folder.training_note(run))) for run, names in self._sharing.items()
+            )
+            self.tally.stages = tuple(
+                f"{spelled(self._points[names[0]].settings)}: {note.stage}, {note.done} of {note.total}"
+                for names, note in notes
+                if note is not None
+            )
             self._tell()
 
     def _tell(self) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self, final
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from toolchain.files.documents import Document, explain
+from toolchain.sweep.dotted import flat_keys
 from toolchain.sweep.rows import Setting
 from toolchain.workflow.sections.numbers import Positive, Seed
 
@@ -96,6 +97,8 @@ class Range(Document):
         return math.isclose(steps, round(steps), abs_tol=_WHOLE_STEPS)
 
 
+_OF_A_RANGE: Final = frozenset(Range.model_fields)
+
 Choices = Annotated[tuple[Setting, ...], Field(min_length=1)]
 """Values that have no order."""
 Space = Choices | Range
@@ -150,7 +153,7 @@ class SearchSection(Document):
             raise ValueError(
                 'expected keys with their values, such as "model.gain" = { low = 0.5, high = 2.0 }'
             )
-        return {str(key): _space(str(key), values) for key, values in value.items()}
+        return {key: _space(key, values) for key, values in flat_keys(value, _OF_A_RANGE).items()}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -23,6 +23,7 @@ from toolchain.sweep.measuring import figures_of, tested_figures, trial_figures,
 from toolchain.sweep.point import Point, located
 from toolchain.sweep.rows import Figures, PointRow, PointState
 from toolchain.sweep.sweep_folder import SweepFolder, TrainingRecord
+from toolchain.sweep.training_note import NotedProgress
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
@@ -92,10 +93,12 @@ def train_point(task: PointTask) -> None:
             return
         started = time.monotonic()
         watch = HopelessWatch(folder.run(name), task.point.judging.limits)
+        progress = NotedProgress(folder.training_note(name))
         # A training that was ended early leaves a note, which its points find.
         with suppress(StoppedError):
             watch.begin()
-            train(task.point.run_experiment, folder.run(name), no_stages, watch=watch)
+            train(task.point.run_experiment, folder.run(name), progress, watch=watch)
+        progress.remove()
         seconds = time.monotonic() - started
         write_document(folder.training(name), TrainingRecord(seconds=seconds, worker=here()))
 

@@ -1,7 +1,7 @@
 """The sweep file: an experiment, and the values of its keys, in all combinations or by a search."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final, final
 
 from pydantic import Field, ValidationError
 
-from toolchain.errors import ExperimentError, SweepError, UnknownNameError
+from toolchain.errors import ExperimentError, SweepError, TargetError, UnknownNameError
 from toolchain.files.documents import Document, explain
 from toolchain.files.toml import read_toml
 from toolchain.intake import PathText, path_of
 from toolchain.sweep.compare_section import CompareSection
+from toolchain.sweep.dotted import flat_keys
 from toolchain.sweep.plan import GridPlan
 from toolchain.sweep.point import TARGET, SharedSettings
 from toolchain.sweep.rows import Setting
@@ -106,7 +107,7 @@ def load_sweep(path: PathText) -> Sweep:
         return parse_sweep(read_toml(path, _FILE), path.parent)
     except ValueError as error:
         raise SweepError("(file)", str(error)) from None
-    except (ExperimentError, UnknownNameError) as error:
+    except (ExperimentError, TargetError, UnknownNameError) as error:
         error.add_note(f"in {_FILE} '{path}'")
         raise
 
@@ -169,9 +170,18 @@ def _grid(shared: SharedSettings, grid: Mapping[str, Any]) -> Sweep:
 
 def _check_comparison(compare: CompareSection) -> None:
     for name in compare.exact:
-        load_target(name)
+        _named("exact", load_target, name)
     if compare.chip is not None:
-        load_chip(compare.chip)
+        _named("chip", load_chip, compare.chip)
+
+
+def _named(key: str, load: Callable[[str], object], name: str) -> None:
+    """Load a target, or say which key names it."""
+    try:
+        load(name)
+    except (UnknownNameError, TargetError) as error:
+        error.add_note(f"as compare.{key}")
+        raise
 
 
 def _check_keys(keys: Mapping[str, object]) -> None:
@@ -189,16 +199,10 @@ def _check_keys(keys: Mapping[str, object]) -> None:
 
 
 def _flat(grid: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a grid by dotted keys, also where they were written without quotes, which TOML nests."""
-    flat: dict[str, Any] = {}
-    for key, given in grid.items():
-        inside = isinstance(given, Mapping) and given and "range" not in given
-        rows = {f"{key}.{name}": each for name, each in _flat(given).items()} if inside else {key: given}
-        for name, each in rows.items():
-            if name in flat:
-                raise SweepError("grid", f"names '{name}' twice, with quotes and without")
-            flat[name] = each
-    return flat
+    try:
+        return flat_keys(grid, frozenset(("range",)))
+    except ValueError as error:
+        raise SweepError("grid", str(error)) from None
 
 
 def _values(key: str, given: object) -> tuple[Setting, ...]:

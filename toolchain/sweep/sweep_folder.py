@@ -165,6 +165,10 @@ class SweepFolder:
         """Return the file that says how long a training took, and where."""
         return self.path / _TRAININGS / f"{run_name}.json"
 
+    def training_note(self, run_name: str) -> Path:
+        """Return the file that says how far a training is; it is gone when that has ended."""
+        return self.path / _UNFINISHED / f"{run_name}.json"
+
     def build(self, name: str) -> Path:
         """Return the BUILD folder of a point."""
         return self.path / _BUILDS / name

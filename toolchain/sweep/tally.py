@@ -24,6 +24,7 @@ class Tally:
         training: Trainings at workers.
         measuring: Points at workers.
         waiting: Points that wait for their training or for a worker.
+        stages: How far trainings are, a line each.
         best: The best figure so far, and its name.
         best_settings: Settings of the point that has it.
         failures: Settings and errors of the last points that failed.
@@ -38,6 +39,7 @@ class Tally:
     training: int = 0
     measuring: int = 0
     waiting: int = 0
+    stages: tuple[str, ...] = ()
     best: tuple[str, float] | None = None
     best_settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
     failures: deque[tuple[dict[str, Setting], str]] = field(

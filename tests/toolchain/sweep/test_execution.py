@@ -44,7 +44,8 @@ class _FlowHere:
         self._tasks.append((key, function, arguments))
         self.longest = max(self.longest, len(self._tasks))
 
-    def next(self) -> Outcome:
+    def next(self, idle: Callable[[], object]) -> Outcome:
+        idle()
         self._left -= 1
         if self._left < 0:
             raise ClusterError("the scheduler is lost")

@@ -46,6 +46,14 @@ def test_every_choice_and_both_ends_must_be_accepted() -> None:
     ]
 
 
+def test_keys_of_a_space_may_be_written_without_quotes() -> None:
+    quoted = _section(space={"model.gain": {"low": 0, "high": 1}, "model.cluster_tau_ms": [[], [5]]})
+    assert _section(space={"model": {"gain": {"low": 0, "high": 1}, "cluster_tau_ms": [[], [5]]}}) == quoted
+    twice = {"model.gain": [1, 2], "model": {"gain": [3, 4]}}
+    with pytest.raises(ValidationError, match=r"names 'model.gain' twice"):
+        _section(space=twice)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

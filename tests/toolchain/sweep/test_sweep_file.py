@@ -138,10 +138,12 @@ def test_keys_of_which_one_sets_the_other_are_refused(keys: tuple[str, str]) -> 
 def test_targets_must_be_installed_and_a_chip_must_be_one() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
         parse_sweep({"grid": {"target": ["emulator", "lva"]}})
-    with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'lava'") as unknown:
         parse_sweep(_seeds(compare={"exact": ["lavaa"]}))
-    with pytest.raises(TargetError, match="has no cores to fill"):
+    assert unknown.value.__notes__ == ["as compare.exact"]
+    with pytest.raises(TargetError, match="has no cores to fill") as unfit:
         parse_sweep(_seeds(compare={"chip": "lava"}))
+    assert unfit.value.__notes__ == ["as compare.chip"]
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
