@@ -133,7 +133,8 @@ def _digits(folder: Path, *, large: bool) -> Sweep:
     file = folder / "sweep.toml"
     file.write_text(
         'experiment = "digits.toml"\n[grid]\n'
-        f'"pruning.synapse_fraction" = {fractions}\n"quantization.weight_bits" = [4, 8]\nseed = {{ range = 4 }}\n'
+        f'"pruning.synapse_fraction" = {fractions}\n'
+        '"quantization.weight_bits" = [4, 8]\nseed = { range = 4 }\n'
     )
     return load_sweep(file)
 
