@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.small_run import small_experiment
 from tests.worker_order import begun_apart
 from toolchain.interrupts import INTERRUPTS
-from toolchain.workflow.compare import compare_build
-from toolchain.workflow.compile import compile_run
-from toolchain.workflow.train import train
 
 settings.register_profile(
     "pumice",
@@ -61,6 +57,9 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run folder. Tests copy it before they change it."""
+    from tests.small_run import small_experiment  # noqa: PLC0415 - whoever hands out tests loads no torch
+    from toolchain.workflow.train import train  # noqa: PLC0415 - likewise
+
     folder = tmp_path_factory.mktemp("small") / "run"
     train(small_experiment(), folder)
     return folder
@@ -69,6 +68,9 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_build(small_run: Path) -> Path:
     """A build folder of that run. Tests copy it before they change it."""
+    from toolchain.workflow.compare import compare_build  # noqa: PLC0415 - likewise
+    from toolchain.workflow.compile import compile_run  # noqa: PLC0415 - likewise
+
     folder = small_run.parent / "build"
     build = compile_run(small_run, target="emulator")
     build.save(folder, compare_build(build))
