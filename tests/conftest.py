@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from tests.worker_order import begun_apart
 from toolchain.interrupts import INTERRUPTS
 
+_FILES = Path(__file__).parent / "toolchain" / "files"
+"""Tests of how files are written, which do wait for the disk."""
+
 settings.register_profile(
     "pumice",
     deadline=None,
@@ -47,6 +50,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def strict_floats() -> Iterator[None]:
     with np.errstate(divide="raise", invalid="raise", over="raise"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cached_disk(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Do not wait for the disk itself, as no test cuts the power; those of files see what is synced."""
+    with pytest.MonkeyPatch.context() as patch:
+        if _FILES not in request.path.parents:
+            patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
