@@ -140,13 +140,18 @@ def many_entries(path: Path) -> None:
             archive.writestr(f"a{number}.npy", _claiming("(0,)"))
 
 
+def _vast_header() -> bytes:
+    """Return an array whose header has 100 MB; it is only made when it is written."""
+    return _npy("{'descr': '|b1', " + " " * 100_000_000 + "}", version=(2, 0))
+
+
 def _array(content: bytes) -> Make:
     return lambda path: path.write_bytes(content)
 
 
-def _header(header: str, *, version: tuple[int, int] = (1, 0)) -> Make:
+def _header(header: str) -> Make:
     def make(path: Path) -> None:
-        _zip(path, {"input.npy": _npy(header, version=version)})
+        _zip(path, {"input.npy": _npy(header)})
 
     return make
 
@@ -169,7 +174,7 @@ ARCHIVES: Final[dict[str, Make]] = {
     "a bomb of LZMA": lzma_bomb,
     "60,000 entries": many_entries,
     "a header of brackets": _header("(" * 9000),
-    "a header of 100 MB": _header("{'descr': '|b1', " + " " * 100_000_000 + "}", version=(2, 0)),
+    "a header of 100 MB": lambda path: _zip(path, {"input.npy": _vast_header()}),
     "a header that calls": _header("__import__('os').system('touch /tmp/pumice-attack')"),
     "objects": _shape("(1, 2, 3)", "'|O'", bytes(48)),
     "a shape of 2^62 and 0": _shape("(4611686018427387904, 0, 3)"),
@@ -188,7 +193,7 @@ ARCHIVES: Final[dict[str, Make]] = {
 
 NPY: Final[dict[str, Make]] = {
     "a header of brackets": _array(_npy("(" * 9000)),
-    "a header of 100 MB": _array(_npy("{'descr': '|b1', " + " " * 100_000_000 + "}", version=(2, 0))),
+    "a header of 100 MB": lambda path: path.write_bytes(_vast_header()),
     "objects": _array(_claiming("(2, 4)", "'|O'", b"\x80\x04N." * 8)),
     "a shape of 1 TB": _array(_claiming("(250000000000, 4)", "'<f8'")),
     "a shape of 2^62 and 0": _array(_claiming("(4611686018427387904, 0)", "'<f8'")),
@@ -202,8 +207,11 @@ NPY: Final[dict[str, Make]] = {
 
 
 def _tensors(header: object, content: bytes = b"") -> Make:
+    """Return what writes a file with a header: bytes, what is written as JSON, or a function of either."""
+
     def make(path: Path) -> None:
-        text = header if isinstance(header, bytes) else json.dumps(header).encode()
+        made = header() if callable(header) else header
+        text = made if isinstance(made, bytes) else json.dumps(made).encode()
         path.write_bytes(struct.pack("<Q", len(text)) + text + content)
 
     return make
@@ -216,10 +224,10 @@ def _tensor(shape: list[int], begin: int, end: int) -> dict[str, object]:
 SAFETENSORS: Final[dict[str, Make]] = {
     "a header of 2^60": lambda path: path.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
     "a header of brackets": _tensors(b"[" * 100_000),
-    "a header of 90 MB": _tensors(b'{"__metadata__": {"note": "' + b"x" * 90_000_000 + b'"}}'),
+    "a header of 90 MB": _tensors(lambda: b'{"__metadata__": {"note": "' + b"x" * 90_000_000 + b'"}}'),
     "tensors that overlap": _tensors({"a": _tensor([4], 0, 16), "b": _tensor([4], 0, 16)}, bytes(16)),
     "a tensor of 2^62": _tensors({"a": _tensor([2**62, 4], 0, 16)}, bytes(16)),
     "a tensor of 2^62 and 0": _tensors({"a": _tensor([2**62, 0], 0, 0)}),
-    "100,000 tensors": _tensors({f"t{i}": _tensor([0], 0, 0) for i in range(100_000)}),
+    "100,000 tensors": _tensors(lambda: {f"t{i}": _tensor([0], 0, 0) for i in range(100_000)}),
     "no tensors": _tensors({}),
 }

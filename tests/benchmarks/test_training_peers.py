@@ -36,6 +36,7 @@ def test_an_update_moves_the_synapses_that_exist_and_no_other(name: str) -> None
     assert not bool((gradients["recur"] * (problem.recur == 0)).any())
 
 
+@pytest.mark.slow  # two processes, each with all that trains
 def test_memory_grows_with_the_batch() -> None:
     torch.set_num_threads(1)
     few, many = (peak_memory("PyTorch", Scale(200, 0.1, 0.2, 50, batch)) for batch in (8, 64))

@@ -61,7 +61,7 @@ def install(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 _ROUND = (
-    "import numpy as np; from toolchain.fidelity import spike_distances as s; print(s.__file__); "
+    "from toolchain.execution import activity as s; print(s.__file__); "
     "print([getattr(s, n).stats.cache_path for n in dir(s) if hasattr(getattr(s, n), 'stats')][0])"
 )
 

@@ -23,6 +23,7 @@ def _started(seed: str, repository: Path, folder: Path) -> subprocess.Popen[str]
     )
 
 
+@pytest.mark.slow  # all commands twice
 def test_no_hash_seed_changes_what_is_said_or_written(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

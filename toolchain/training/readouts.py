@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from toolchain.arrays import Floats
 from toolchain.errors import TrainingError
@@ -80,6 +79,8 @@ def fit_linear_layer(
     scale = float(features.std())
     if scale == 0:
         raise TrainingError(f"layer '{layer}' does not tell samples apart: its spikes are the same for all")
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - takes long to load
+
     model: Any = LogisticRegression(C=1 / strength, fit_intercept=False, max_iter=2000)
     model.fit(features / scale, labels)
     module: Any = network.synapses[arrows[0].name]

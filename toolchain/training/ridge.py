@@ -5,7 +5,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
 
 from toolchain.arrays import Floats
 from toolchain.errors import TrainingError
@@ -52,5 +51,7 @@ def fit_ridge(features: NDArray[Any], targets: Floats, strength: float) -> Linea
         raise TrainingError(
             "no feature of the read-out varies: the network is silent or saturated; change its gain"
         )
+    from sklearn.linear_model import Ridge  # noqa: PLC0415 - takes long to load
+
     model: Any = Ridge(alpha=strength * scale, solver="cholesky").fit(features, targets)
     return LinearReadout(np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from targets.c.source import NetworkCode
-from tests.graphs import fixed_lif
+from tests.graphs import fixed_lif, union
 from tests.targets.c.strict import SANITIZED, STRICT, check_equal
 from toolchain import ir
 from toolchain.fixedpoint import SignMode
@@ -42,26 +42,29 @@ def _neurons(name: str, source: str, shape: tuple[int, ...], vth: int) -> ir.Fix
     return replace(flat, **{field: getattr(flat, field).reshape(shape) for field in flat.required})
 
 
-@pytest.mark.parametrize(
-    ("channels", "weight", "mode", "pixels"),
-    [
-        (255, -256, SignMode.MIXED, True),
-        (256, -256, SignMode.MIXED, False),
-        (257, 255, SignMode.EXCITATORY, True),
-        (258, 255, SignMode.EXCITATORY, False),
-        (257, -255, SignMode.INHIBITORY, True),
-        (6, 254, SignMode.MIXED, True),
-    ],
+_EDGES = (
+    (255, -256, SignMode.MIXED, True),
+    (256, -256, SignMode.MIXED, False),
+    (257, 255, SignMode.EXCITATORY, True),
+    (258, 255, SignMode.EXCITATORY, False),
+    (257, -255, SignMode.INHIBITORY, True),
+    (6, 254, SignMode.MIXED, True),
 )
-def test_sums_of_16_bits_hold_what_they_are_given(
-    channels: int, weight: int, mode: SignMode, *, pixels: bool
-) -> None:
-    graph = _images(channels, weight, mode)
-    assert NetworkCode(graph).connections["w"].by_pixel is pixels
-    rng = np.random.default_rng(channels)
-    x = rng.random((1, 4, channels, 3, 4)) < 0.5
-    x[:, 0] = True
-    check_equal(graph, x, SANITIZED)
+"""Channels, a weight and its signs, and whether 16 bits hold the sums of a pixel."""
+
+
+def test_sums_of_16_bits_hold_what_they_are_given() -> None:
+    """All networks as one: the compiler that looks for undefined behaviour runs once."""
+    graphs = [_images(channels, weight, mode) for channels, weight, mode, _ in _EDGES]
+    whole, stimuli = union(graphs), {}
+    code = NetworkCode(whole)
+    for i, (graph, (channels, _, _, pixels)) in enumerate(zip(graphs, _EDGES, strict=True)):
+        assert NetworkCode(graph).connections["w"].by_pixel is pixels
+        assert code.connections[f"g{i}-w"].by_pixel is pixels
+        x = np.random.default_rng(channels).random((1, 4, channels, 3, 4)) < 0.5
+        x[:, 0] = True
+        stimuli[f"g{i}-x"] = x
+    check_equal(whole, stimuli, SANITIZED)
 
 
 @pytest.mark.parametrize("command", [STRICT, (*STRICT, "-DNETWORK_SCALARS")])

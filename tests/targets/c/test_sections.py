@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def _size(command: str, path: Path) -> tuple[int, int, int]:
     return int(text), int(data), int(zeros)
 
 
+@cache
+def _code(kind: str, seed: int) -> NetworkCode:
+    return NetworkCode(drawn(kind, seed)[0])
+
+
 @pytest.mark.parametrize("core", [*Core, None])
 @pytest.mark.parametrize("kind", ["networks", "images"])
 def test_flash_and_ram_are_what_size_says(kind: str, core: Core | None, tmp_path: Path) -> None:
@@ -34,7 +40,7 @@ def test_flash_and_ram_are_what_size_says(kind: str, core: Core | None, tmp_path
     if shutil.which(command[0]) is None:
         pytest.skip(f"no {command[0]} here: apt-get install {core and core.package}")
     for seed in range(3):
-        code = NetworkCode(drawn(kind, seed)[0])
+        code = _code(kind, seed)
         content = compile_object(code, command, OBJECT_OPTIONS)
         (tmp_path / "object").write_bytes(content)
         text, data, zeros = _size(command[0], tmp_path / "object")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_run import small_experiment
 from tests.sweeps import small_sweep
 from toolchain.errors import StorageError, TrainingError
 from toolchain.files.documents import read_document
@@ -17,7 +16,6 @@ from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.quantization import Quantization
-from toolchain.workflow.train import train
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +43,8 @@ def test_one_training_serves_all_bits_and_each_build_has_its_own(tasks: list[Poi
         assert (folder.build(task.name) / "report.html").is_file()
 
 
-def test_figures_are_those_of_the_single_commands(tasks: list[PointTask], tmp_path: Path) -> None:
-    train(small_experiment(), tmp_path / "run")
-    build = compile_run(tmp_path / "run", target="emulator", quantization=Quantization(weight_bits=4))
+def test_figures_are_those_of_the_single_commands(tasks: list[PointTask], small_run: Path) -> None:
+    build = compile_run(small_run, target="emulator", quantization=Quantization(weight_bits=4))
     judgement = compare_build(build)
     row = tasks[0].folder.row(tasks[0].name)
     assert row is not None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
@@ -205,11 +206,23 @@ def test_a_build_that_changed_meanwhile_is_refused(folder: Path, tmp_path: Path)
 
 
 def test_the_commands_say_what_was_computed_where(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    place: OnWorkers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Workers that are there stand for those that are asked for, which the tests of the pages start."""
+    asked: list[tuple[str | None, int | None]] = []
+
+    def opened(scheduler: str | None, workers: int | None) -> Any:
+        asked.append((scheduler, workers))
+        return nullcontext(place.cluster)
+
+    monkeypatch.setattr(shards_module, "open_cluster", opened)
     assert main(["compare", str(folder), "--workers", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told.pop("computed")["shards"] == shards_module.PER_WORKER
+    assert told.pop("computed")["shards"] == len(place.shards(SAMPLES))
     assert main(["compare", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
@@ -217,6 +230,7 @@ def test_the_commands_say_what_was_computed_where(
     assert main(["run", str(folder), "-o", str(files[1]), "--workers", "1"]) == 0
     assert " shards: " in capsys.readouterr().out
     assert files[0].read_bytes() == files[1].read_bytes()
+    assert asked == [(None, 1)] * 2
 
 
 def test_shards_are_few_where_starting_takes_long(place: OnWorkers) -> None:

@@ -3,9 +3,6 @@
 import math
 from typing import Any, Final
 
-from sklearn.datasets import load_digits as _load
-from sklearn.model_selection import train_test_split
-
 from toolchain.data.pictures.images import Images
 from toolchain.errors import ArgumentError
 from toolchain.intake import MAX_SEED, count_of, real_of
@@ -25,8 +22,10 @@ def load_digits(test_fraction: float, seed: int) -> Images:
     Raises:
         ArgumentError: The share leaves fewer images than classes on one side.
     """
+    from sklearn import datasets, model_selection  # noqa: PLC0415 - takes long to load
+
     share, seed = real_of(test_fraction, "test_fraction"), count_of(seed, "seed", most=MAX_SEED)
-    bunch: Any = _load()
+    bunch: Any = datasets.load_digits()
     classes, images = len(bunch.target_names), len(bunch.target)
     held_out = math.ceil(share * images)
     if not 0 < share < 1 or not classes <= held_out <= images - classes:
@@ -36,7 +35,7 @@ def load_digits(test_fraction: float, seed: int) -> Images:
             f"{share:g}",
             f"take {classes / images:.3f} .. {1 - (classes + 1) / images:.3f}, such as 0.3",
         )
-    parts: list[Any] = train_test_split(
+    parts: list[Any] = model_selection.train_test_split(
         bunch.data / 16.0, bunch.target, test_size=share, random_state=seed, stratify=bunch.target
     )
     train, test, train_labels, test_labels = parts

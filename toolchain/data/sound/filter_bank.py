@@ -5,7 +5,6 @@ from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
 from toolchain.arrays import Floats
 from toolchain.errors import ArgumentError
@@ -85,6 +84,8 @@ class FilterBank:
 
         1 is the loudest piece of any band of this recording, 0 what is `range_db` below it or less.
         """
+        from scipy.signal import sosfilt  # noqa: PLC0415 - takes long to load
+
         samples = np.asarray(wave, np.float64)
         if len(samples) < steps:
             samples = np.pad(samples, (0, steps - len(samples)))

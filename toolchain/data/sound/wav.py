@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from toolchain.errors import CorruptArtifactError
 from toolchain.files.disk import check_file
@@ -88,5 +87,7 @@ def _scaled(samples: NDArray[Any]) -> Waveform:
 
 
 def _resampled(wave: Waveform, rate: int, hertz: int) -> Waveform:
+    from scipy.signal import resample_poly  # noqa: PLC0415 - takes long to load
+
     shared = math.gcd(rate, hertz)
     return np.asarray(resample_poly(wave, hertz // shared, rate // shared), np.float32)

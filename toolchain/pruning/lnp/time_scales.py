@@ -11,10 +11,7 @@ from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gamma, norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from scipy.special import gammaincinv, ndtr
 
 from toolchain.arrays import Floats
 from toolchain.models.hrsnn import BETA_LIMITS
@@ -114,7 +111,12 @@ def quantile_embedding(parameters: Floats) -> Floats:
         parameters: Shape and mean of each factor, `[clusters, 2]`.
     """
     shape, mean = parameters[:, 0, None], parameters[:, 1, None]
-    return (gamma.ppf(_QUANTILES, shape, scale=mean / shape) / np.sqrt(len(_QUANTILES))).ravel()
+    return (_gamma_quantiles(_QUANTILES, shape, mean) / np.sqrt(len(_QUANTILES))).ravel()
+
+
+def _gamma_quantiles(shares: Floats, shape: Floats, mean: Floats) -> Floats:
+    """Return the quantiles of gamma distributions."""
+    return np.asarray(gammaincinv(shape, shares) * (mean / shape))
 
 
 def expected_improvement(mean: Floats, deviation: Floats, best: float) -> Floats:
@@ -125,7 +127,8 @@ def expected_improvement(mean: Floats, deviation: Floats, best: float) -> Floats
     gain = best - mean
     deviation = np.maximum(deviation, 1e-12)
     z = gain / deviation
-    return gain * norm.cdf(z) + deviation * norm.pdf(z)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return gain * ndtr(z) + deviation * density
 
 
 def optimise_time_scales(
@@ -164,7 +167,7 @@ def optimise_time_scales(
 
     def with_parameters(parameters: Floats) -> RecurrentPool:
         shape, mean = parameters[cluster, 0], parameters[cluster, 1]
-        tau = gamma.ppf(quantiles, shape, scale=mean / shape)
+        tau = _gamma_quantiles(quantiles, shape, mean)
         return pool.with_betas(np.clip(np.exp(-dt_ms / np.maximum(tau, 1e-9)), *BETA_LIMITS))
 
     trials = [judged(pool, np.zeros((0, 2)))]
@@ -192,6 +195,11 @@ def _proposal(
     options: TimeScaleOptions, tried: list[Floats], values: list[float], rng: np.random.Generator
 ) -> Floats:
     """Return the candidate of largest expected improvement."""
+    # scikit-learn takes long to load, and few commands need it.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # noqa: PLC0415
+
     points = np.array([quantile_embedding(parameters) for parameters in tried])
     targets = np.log(np.array(values) + 1e-6)
     typical = float(np.median(np.linalg.norm(points[:, None] - points, axis=-1))) + 1e-9
