@@ -1,0 +1,1 @@
+"""Sparse training: synapses leave and come back while a network learns, and their number is what was asked."""
