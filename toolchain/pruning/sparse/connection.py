@@ -1,4 +1,4 @@
-"""One connection whose synapses leave and come back: its weights, its mask, and what the optimizer remembers."""
+"""A connection whose synapses leave and come back: weights, mask, and what the optimizer remembers."""
 
 import math
 from typing import final
@@ -102,7 +102,7 @@ class SparseConnection:
             moment.view(-1)[changed] = 0
 
     def open(self) -> None:
-        """Let absent synapses have gradients in the next step; their weights are zero, so nothing else changes."""
+        """Let absent synapses have gradients in the next step, which changes nothing else: they are zero."""
         if self._closed is None:
             self._closed = self.mask.clone()
             self._set_module(torch.ones_like(self._closed))

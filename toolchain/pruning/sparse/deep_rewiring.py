@@ -46,7 +46,7 @@ class RewiredConnection:
         Args:
             rate: Learning rate of the step.
             l1: Decay of magnitudes, in learning rates.
-            temperature: Of the noise.
+            temperature: Temperature of the noise.
             rewires: Whether synapses may leave and come; otherwise those below zero stay at zero.
         """
         connection = self.connection

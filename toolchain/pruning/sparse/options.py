@@ -94,7 +94,7 @@ class SparseOptions:
         )
         if self.method is SparseMethod.SOFT_DEEP_REWIRING and not self.temperature:
             raise PruningError(
-                "absent synapses come back by noise alone in soft deep rewiring; give it a temperature above 0"
+                "in soft deep rewiring, synapses come back by noise alone; give it a temperature above 0"
             )
 
     def renews(self, step: int, total: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.errors import PruningError
@@ -46,9 +47,7 @@ def allocate(
     return _whole(np.minimum(wanted, most), most, total)
 
 
-def _whole(
-    wanted: "np.ndarray[tuple[int], np.dtype[np.float64]]", most: object, total: int
-) -> tuple[int, ...]:
+def _whole(wanted: NDArray[np.float64], most: NDArray[np.int64], total: int) -> tuple[int, ...]:
     counts = np.maximum(np.floor(wanted + 1e-9).astype(np.int64), np.minimum(most, 1))
     while counts.sum() != total:
         step = 1 if counts.sum() < total else -1
@@ -65,7 +64,7 @@ def weakest(size: Tensor, mask: Tensor, count: int) -> Tensor:
 
     Args:
         size: Size of every synapse, not negative.
-        mask: Which are present, of the same shape.
+        mask: Whether each is present, of the same shape.
         count: How many, at most as many as are present.
     """
     flat = torch.where(mask, size, torch.inf).reshape(-1)
@@ -108,7 +107,7 @@ def fixed_signs(weight: Tensor, mask: Tensor, chance: torch.Generator) -> Tensor
 
     Args:
         weight: Weights `[targets, sources]`.
-        mask: Which are present.
+        mask: Whether each is present.
         chance: Where random numbers come from.
     """
     present = torch.where(mask, torch.sign(weight), 0.0)

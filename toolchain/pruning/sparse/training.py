@@ -171,7 +171,7 @@ class SparseTraining(Callback):
         ):
             raise PruningError("the state of the sparse training is not one of these options; remove it")
         rows = state["updates"]
-        if rows.dtype != torch.int64 or rows.ndim != 2 or rows.shape[1] != 2 + len(self.connections):  # noqa: PLR2004
+        if rows.dtype != torch.int64 or rows.ndim != 2 or rows.shape[1] != 2 + len(self.connections):
             raise PruningError("the state of the sparse training lacks its history; remove the checkpoint")
         self.updates = [SynapseUpdate(row[0], tuple(row[2:]), row[1]) for row in rows.tolist()]
         self._chance.set_state(state["chance"])
