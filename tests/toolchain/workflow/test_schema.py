@@ -46,6 +46,7 @@ _INTERNAL = {
     "CodeDocument": "which code began a training, which only the same command reads",
     "SweepDocument": "what a folder of a sweep was made for, which only the same command reads",
     "StoppedRun": "why a training of a search was ended early, which its row says",
+    "StageNote": "how far a training of a sweep is, which is gone when it has ended",
     "TrainingRecord": "how long a training of a sweep took, which its rows say",
     "CountedValues": "what a range of a sweep is read by; its schema leaves values open",
     "TrainingNote": "the state of an unfinished training, which only the same command reads",
