@@ -12,12 +12,12 @@ from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import load_experiment, parse_experiment
 from toolchain.workflow.sections.model import MODEL_KINDS, ConvolutionalModel, RecurrentModel
-from toolchain.workflow.sections.pruning import PRUNING_KINDS, ChannelSelection
+from toolchain.workflow.sections.pruning import PRUNING_KINDS, ChannelSelection, SparseLearning
 from toolchain.workflow.sections.quantization import QuantizationSection
 from toolchain.workflow.sections.wording import names_in
 from toolchain.workflow.train import train
 
-_FILES = ("vgg", "preresnet", "chrsnn", "module")
+_FILES = ("vgg", "preresnet", "chrsnn", "sparse", "module")
 _SMALL: dict[str, dict[str, Any]] = {
     "vgg": {"model": {"layers": [4, "pool", 6, "pool"]}},
     "preresnet": {"model": {"widths": [4, 6]}},
@@ -25,6 +25,7 @@ _SMALL: dict[str, dict[str, Any]] = {
         "model": {"neurons": 20, "density": 0.4},
         "pruning": {"neurons": 12, "synapse_fraction": 0.3, "iterations": 2},
     },
+    "sparse": {"model": {"neurons": 20, "density": 0.4}, "pruning": {"fraction": 0.3, "interval": 2}},
     "module": {},
 }
 
@@ -46,6 +47,11 @@ def test_every_kind_of_network_and_of_pruning_has_an_example(repository: Path) -
     assert {type(each.pruning) for each in experiments} == {*PRUNING_KINDS, type(None)}
     names = {each.model.name for each in experiments}
     assert names == {name for kind in MODEL_KINDS for name in names_in(kind)}
+
+
+def test_the_example_of_sparse_training_shows_every_key_of_it(repository: Path) -> None:
+    text = (repository / "examples" / "models" / "sparse.toml").read_text()
+    assert _shown(text, "pruning") == set(SparseLearning.model_fields)
 
 
 @pytest.mark.parametrize("name", ["vgg", "preresnet", "module"])

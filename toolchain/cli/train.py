@@ -66,6 +66,9 @@ def _print(trained: "TrainedRun") -> None:
     if history.channels:
         living = ", ".join(map(str, history.channels[-1].living))
         out.print(f"channels that are left, by layer: {living}", soft_wrap=True)
+    if history.synapses:
+        left = ", ".join(f"{count:,}" for count in history.synapses[-1].living)
+        out.print(f"synapses that are left, by connection: {left}", soft_wrap=True)
     out.print(f"trained {count}, {_reached(last)}")
     for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
         if errors is not None:
@@ -95,6 +98,8 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["unpruned"] = {"loss": before.loss, "train_accuracy": before.accuracy}
     if trained.history.channels:
         facts["living_channels"] = trained.history.channels[-1].living
+    if trained.history.synapses:
+        facts["living_synapses"] = trained.history.synapses[-1].living
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
     parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}

@@ -11,9 +11,11 @@ from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recur
 from toolchain.pruning.recurrent import pool_of, prune_recurrent, recurrent_layer, with_pool
 from toolchain.pruning.sca import ChannelPruning, ChannelUpdate, UntrainedChannelsWarning
 from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
+from toolchain.pruning.sparse import Allocation, SparseMethod, SparseOptions, SparseTraining, SynapseUpdate
 
 __all__ = [
     "ActivityOptions",
+    "Allocation",
     "ChannelPruning",
     "ChannelUpdate",
     "LnpOptions",
@@ -26,6 +28,10 @@ __all__ = [
     "Regrowth",
     "ScaOptions",
     "Selection",
+    "SparseMethod",
+    "SparseOptions",
+    "SparseTraining",
+    "SynapseUpdate",
     "UntrainedChannelsWarning",
     "channel_layers",
     "choose_channels",

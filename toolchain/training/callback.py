@@ -27,6 +27,9 @@ class Callback:
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Called before the first epoch, with the network on its device."""
 
+    def before_step(self, network: nn.Module, at: Position) -> None:
+        """Called before a batch is computed, `at.step` being its number."""
+
     def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
         """Return what computes the scores of the next batch: the network, or something equal that costs less.
 

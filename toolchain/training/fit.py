@@ -211,6 +211,8 @@ class _Training:
         """Learn from a batch, and return its loss."""
         like = next(self.network.parameters())
         x, target = samples.read_pairs(batch, like)
+        for each in self.callbacks:
+            each.before_step(self.network, self.position)
         with self.options.autocast.context(like.device):
             scores = self._scores(x, samples.lengths(batch, like))
             loss = _loss(scores, target, self.options)

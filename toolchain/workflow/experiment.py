@@ -20,7 +20,12 @@ from toolchain.memory import machine_memory, readable_size
 from toolchain.models.hrsnn import HrsnnShape
 from toolchain.workflow.sections.model import CONVOLUTIONAL, ModelOptions, OwnModel, RecurrentModel
 from toolchain.workflow.sections.numbers import Seed
-from toolchain.workflow.sections.pruning import ChannelSelection, PruningOptions, SynapsePruning
+from toolchain.workflow.sections.pruning import (
+    ChannelSelection,
+    PruningOptions,
+    SparseLearning,
+    SynapsePruning,
+)
 from toolchain.workflow.sections.quantization import QuantizationSection
 from toolchain.workflow.sections.task import TaskOptions, check_task, named_task, usual_code
 from toolchain.workflow.sections.training import TrainingSection
@@ -131,18 +136,19 @@ def _plain(value: object) -> object:
 def _check_together(experiment: Experiment) -> None:
     """Raise for values that are accepted alone, but not with one another or with the data."""
     pruning, model = experiment.pruning, experiment.model
-    if isinstance(pruning, ChannelSelection):
+    if isinstance(pruning, ChannelSelection | SparseLearning):
+        key = "pruning.sparsity" if isinstance(pruning, ChannelSelection) else "pruning.temperature"
         try:
             pruning.options(experiment.seed)
         except PruningError as error:
-            raise ExperimentError("pruning.sparsity", str(error)) from None
+            raise ExperimentError(key, str(error)) from None
     match model:
         case RecurrentModel():
             _check_recurrent(experiment, model)
         case OwnModel():
             # What it is shows when it is built.
             pass
-        case _ if isinstance(pruning, SynapsePruning):
+        case _ if isinstance(pruning, SynapsePruning | SparseLearning):
             raise ExperimentError(
                 "pruning.method",
                 f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', or not at "
@@ -161,7 +167,7 @@ def _check_recurrent(experiment: Experiment, model: RecurrentModel) -> None:
         raise ExperimentError(
             "pruning.method", f"'sca' prunes channels of convolutions, of which '{model.name}' has none"
         )
-    if pruning is not None and pruning.neurons > model.neurons:
+    if isinstance(pruning, SynapsePruning) and pruning.neurons > model.neurons:
         raise ExperimentError(
             "pruning.neurons", f"expected at most model.neurons = {model.neurons}, got {pruning.neurons}"
         )

@@ -43,7 +43,7 @@ from toolchain.workflow.own_code import code_of
 from toolchain.workflow.prepare import PRUNING_STREAM, EncodedData, fit_options, load_data
 from toolchain.workflow.run_folder import check_claim, claim
 from toolchain.workflow.sections.model import RecurrentModel
-from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
+from toolchain.workflow.sections.pruning import ChannelSelection, SparseLearning, SynapsePruning
 from toolchain.workflow.untrained import shape_of, untrained_network
 
 _REPORT: Final = "report.html"
@@ -236,7 +236,7 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = de
     """
     if experiment.pruning is None:
         raise UsageError("the experiment does not prune; give it a [pruning] section")
-    if isinstance(experiment.pruning, ChannelSelection):
+    if isinstance(experiment.pruning, ChannelSelection | SparseLearning):
         raise UsageError(
             f"'{experiment.pruning.method}' prunes while the network trains", "call 'pumice train' at once"
         )

@@ -17,8 +17,9 @@ from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.progress import StageProgress, default_stages, stage_progress
-from toolchain.pruning import ChannelPruning
+from toolchain.pruning import ChannelPruning, SparseTraining
 from toolchain.pruning.channel_report import write_channel_report
+from toolchain.pruning.sparse.report import write_sparse_report
 from toolchain.training import Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
@@ -30,7 +31,7 @@ from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
 from toolchain.workflow.run_folder import RUN, History, RunFacts, TrainedRun, check_claim, claim, finish
-from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
+from toolchain.workflow.sections.pruning import ChannelSelection, SparseLearning, SynapsePruning
 from toolchain.workflow.untrained import untrained_network
 
 
@@ -123,6 +124,8 @@ class _Stages:
                 return self._pruned_before(section, untrained)
             case ChannelSelection():
                 return self._pruned_meanwhile(section, untrained)
+            case SparseLearning():
+                return self._sparse(section, untrained)
 
     def _pruned_before(
         self, section: SynapsePruning, untrained: _Untrained
@@ -153,6 +156,22 @@ class _Stages:
         report.parent.mkdir(exist_ok=True)
         write_channel_report(report, f"Channels pruned by {section.method}", untrained, pruning)
         return pruning.compact(untrained), records
+
+    def _sparse(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
+        if not isinstance(untrained, Network):
+            raise UsageError(f"'{section.method}' prunes recurrent networks; this one is built otherwise")
+        records: dict[str, Any] = {}
+        whole = deepcopy(untrained) if section.baseline else None
+        pruning = SparseTraining(untrained, section.options(self._experiment.seed))
+        if whole is not None:
+            records["unpruned"] = self._baseline(whole)
+        stage = f"train and prune by {section.method}"
+        records["network"] = self._fit(untrained, "training", stage, (pruning,))
+        records["synapses"] = tuple(pruning.updates)
+        report = self._folder / "pruning" / "report.html"
+        report.parent.mkdir(exist_ok=True)
+        write_sparse_report(report, f"Synapses pruned by {section.method}", untrained, pruning)
+        return untrained, records
 
     def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
         records = self._fit(network, _UNPRUNED, "train unpruned network")

@@ -114,7 +114,7 @@ def test_pruning_can_be_left_out() -> None:
             "pruning.sparsity",
             "their sum at most 1, got 0.9 and 0.2",
         ),
-        ({"pruning": {"method": "sac"}}, "pruning.method", "got 'sac'; did you mean 'sca'"),
+        ({"pruning": {"method": "scaa"}}, "pruning.method", "got 'scaa'; did you mean 'sca'"),
         ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'lnp': it belongs to sca"),
         ({"quantization": {"weight_bits": 16}}, "quantization.weight_bits", "at most 15"),
         ({"quantization": {"bits": 4}}, "quantization.bits", "is not known"),

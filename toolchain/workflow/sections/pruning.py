@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field
 
 from toolchain.files.documents import Document
-from toolchain.pruning import Masking, Ranking, Regrowth, ScaOptions
+from toolchain.pruning import Allocation, Masking, Ranking, Regrowth, ScaOptions, SparseMethod, SparseOptions
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 from toolchain.workflow.sections.numbers import Amount, Fraction, Positive, Share, Whole
 
@@ -77,7 +77,38 @@ class ChannelSelection(Document):
         return ScaOptions(**self.model_dump(exclude={"method", "baseline"}), seed=seed)
 
 
-PruningOptions = Annotated[SynapsePruning | ChannelSelection, Field(discriminator="method")]
+class SparseLearning(Document):
+    """`[pruning]`: synapses of a recurrent network leave and come back while it trains, inputs included."""
+
+    method: Literal["gradual", "set", "rigl", "deep_rewiring", "soft_deep_rewiring", "static"] = Field(
+        description="gradual, set, rigl, deep_rewiring, soft_deep_rewiring, or static as their control"
+    )
+    fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05, description="share of the synapses of all connections that the trained network has"
+    )
+    connections: tuple[str, ...] = Field(
+        default=(), description="connections that are pruned: encode, recur, decode; empty for all"
+    )
+    allocation: Allocation = Field(
+        default=Allocation.ERDOS_RENYI,
+        description="synapses of each connection: by the neurons it joins (erdos_renyi), or uniform",
+    )
+    interval: Positive = Field(default=20, description="steps from one renewal to the next")
+    renewed: Fraction = Field(default=0.3, description="share that is renewed at first (set, rigl)")
+    frozen: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.25, description="share of the training, at the end, with the synapses as they are"
+    )
+    l1: Amount = Field(default=1e-4, description="decay of magnitudes, in learning rates (deep rewiring)")
+    temperature: Amount = Field(default=0.0, description="of the noise on weights (deep rewiring)")
+    baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
+
+    def options(self, seed: int) -> SparseOptions:
+        """Return the options of the pruning; what is drawn comes from `seed`."""
+        given = self.model_dump(exclude={"method", "baseline"})
+        return SparseOptions(method=SparseMethod(self.method), **given, seed=seed)
+
+
+PruningOptions = Annotated[SynapsePruning | ChannelSelection | SparseLearning, Field(discriminator="method")]
 """What may stand under `[pruning]`."""
 PRUNING_KINDS: Final[tuple[type[Document], ...]] = get_args(get_args(PruningOptions)[0])
 """All of that, kind by kind."""

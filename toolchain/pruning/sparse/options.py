@@ -1,0 +1,125 @@
+"""How synapses leave and come back while a network is trained: the methods, the sizes, the course."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import final
+
+from toolchain.errors import PruningError
+from toolchain.intake import names_of
+from toolchain.options import choice, hold, positive_share, real, share, whole
+
+
+class SparseMethod(Enum):
+    """Way in which the synapses of a network become few, or stay few, while it is trained."""
+
+    GRADUAL = "gradual"
+    """The weakest leave step by step; none comes back (Zhu & Gupta 2017)."""
+    SET = "set"
+    """The weakest leave, and as many come at random places (Mocanu et al. 2018)."""
+    RIGL = "rigl"
+    """The weakest leave, and as many come where the gradient is largest (Evci et al. 2020)."""
+    DEEP_REWIRING = "deep_rewiring"
+    """A synapse leaves where its sign would change, and as many come at random places; signs are fixed, and
+    noise lets weights explore (Bellec et al. 2018)."""
+    SOFT_DEEP_REWIRING = "soft_deep_rewiring"
+    """As above, but absent synapses wander, too, and come when they reach zero: the number is free."""
+    STATIC = "static"
+    """Synapses drawn at random before the training; the control of all others."""
+
+    @property
+    def starts_whole(self) -> bool:
+        """Whether a training begins with all synapses."""
+        return self is SparseMethod.GRADUAL
+
+    @property
+    def keeps_signs(self) -> bool:
+        """Whether the sign of a synapse is fixed."""
+        return self in {SparseMethod.DEEP_REWIRING, SparseMethod.SOFT_DEEP_REWIRING}
+
+
+class Allocation(Enum):
+    """How many synapses each connection gets."""
+
+    UNIFORM = "uniform"
+    """The same share of its synapses."""
+    ERDOS_RENYI = "erdos_renyi"
+    """In proportion to the neurons that it joins, `sources + targets`: small connections stay denser."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SparseOptions:
+    """How synapses leave and come back. All defaults are ours.
+
+    Attributes:
+        method: Way in which it is done.
+        fraction: Share of the synapses of the untrained network that the trained one has, over all
+            connections that are pruned together.
+        connections: Names of those connections; empty for all.
+        allocation: How many each of them gets.
+        interval: Steps from one renewal to the next.
+        renewed: Share of the synapses that is renewed at the first renewal; it falls to zero as a half cosine
+            (Evci et al. 2020).
+        frozen: Share of the training, at its end, in which the synapses stay as they are.
+        l1: Decay towards zero of the magnitudes of deep rewiring, in learning rates (its alpha).
+        temperature: Variance of the noise of deep rewiring, `2 * rate * temperature` at every step.
+        seed: Seed of what is drawn.
+    """
+
+    method: SparseMethod = SparseMethod.RIGL
+    fraction: float = 0.05
+    connections: tuple[str, ...] = ()
+    allocation: Allocation = Allocation.ERDOS_RENYI
+    interval: int = 20
+    renewed: float = 0.3
+    frozen: float = 0.25
+    l1: float = 1e-4
+    temperature: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            method=choice(SparseMethod),
+            fraction=positive_share,
+            connections=names_of,
+            allocation=choice(Allocation),
+            interval=whole(1),
+            renewed=share,
+            frozen=share,
+            l1=real(0),
+            temperature=real(0),
+            seed=whole(),
+        )
+        if self.method is SparseMethod.SOFT_DEEP_REWIRING and not self.temperature:
+            raise PruningError(
+                "in soft deep rewiring, synapses come back by noise alone; give it a temperature above 0"
+            )
+
+    def renews(self, step: int, total: int) -> bool:
+        """Return whether synapses are renewed at a step.
+
+        Args:
+            step: Number of the step among all of the training, from 1.
+            total: All steps.
+        """
+        last = self.last_step(total)
+        return step == last or (step < last and step % self.interval == 0)
+
+    def last_step(self, total: int) -> int:
+        """Return the step of the last renewal: from then on the synapses stay as they are."""
+        return max(1, math.floor((1 - self.frozen) * total))
+
+    def renewed_at(self, step: int, total: int) -> float:
+        """Return the share of the synapses that is renewed at a step: a half cosine down to zero."""
+        part = min(1.0, step / self.last_step(total))
+        return self.renewed * (1 + math.cos(math.pi * part)) / 2
+
+    def share_at(self, step: int, total: int) -> float:
+        """Return the share of the synapses that is left after a step of gradual pruning.
+
+        `f + (1 - f) (1 - part)^3`, the course of Zhu & Gupta.
+        """
+        part = min(1.0, step / self.last_step(total))
+        return self.fraction + (1 - self.fraction) * (1 - part) ** 3

@@ -1,0 +1,68 @@
+"""Report of sparse training on one page: sizes, course over the epochs, synapses of each connection."""
+
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+
+from toolchain.models import Network
+from toolchain.pages import ACCENT, WARM, Table, panel, panels, plain, write_page
+from toolchain.pruning.sparse.training import SparseTraining
+
+
+def write_sparse_report(path: Path, title: str, network: Network, pruning: SparseTraining) -> None:
+    """Write the page, atomically.
+
+    Args:
+        path: Where the page is written.
+        title: Heading of the page.
+        network: The trained network.
+        pruning: The callback that kept it sparse.
+    """
+    after = [each.count for each in pruning.connections]
+    rows = list(zip(pruning.names, pruning.before, after, strict=True))
+    synapses = Table(
+        "Synapses of each connection before the training, and those that are left.",
+        ("connection", "synapses", "left", "share left"),
+        [(name, f"{before:,}", f"{left:,}", f"{100 * left / before:.1f} %") for name, before, left in rows],
+    )
+    write_page(
+        path,
+        "toolchain.pruning",
+        "sparse.html.j2",
+        title=title,
+        sizes=[("synapses", sum(pruning.before), sum(after))],
+        course=_course(pruning),
+        fans=_fans(network, pruning),
+        synapses=synapses,
+    )
+
+
+def _course(pruning: SparseTraining) -> Markup:
+    epochs = [update.epoch for update in pruning.updates]
+    living, renewed = panel("epoch", "synapses", height=2.8), panel("epoch", "synapses", height=2.8)
+    for i, name in enumerate(pruning.names):
+        shade = 0.25 + 0.75 * (i + 1) / len(pruning.names)
+        counts = [update.living[i] for update in pruning.updates]
+        living.plot(epochs, counts, color=ACCENT, alpha=shade, label=plain(name))
+    living.legend(fontsize=7)
+    renewed.plot(epochs, [update.renewed for update in pruning.updates], color=WARM)
+    for axis in (living, renewed):
+        axis.set_ylim(0, None)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return panels([("Synapses of each connection", living), ("Synapses that left, by epoch", renewed)])
+
+
+def _fans(network: Network, pruning: SparseTraining) -> Markup:
+    """Return how many synapses the neurons of each connection receive."""
+    drawn: list[tuple[str, object]] = []
+    for each in pruning.connections:
+        axis = panel("synapses that a neuron receives", "neurons", height=2.0)
+        fan_in = each.mask.sum(dim=1).cpu().numpy()
+        axis.hist(fan_in, bins=np.arange(fan_in.max() + 2) - 0.5, color=ACCENT)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        target = next(arrow.target for arrow in network.connections if arrow.name == each.name)
+        silent = int((fan_in == 0).sum())
+        drawn.append((f"{each.name}: {silent} of {len(fan_in)} neurons of '{target}' receive none", axis))
+    return panels(drawn)
