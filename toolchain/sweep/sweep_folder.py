@@ -95,7 +95,7 @@ class SweepDocument(FileDocument):
             return False
         # An older file does not say all, and further values may name further files.
         same = self.pumice in {"", other.pumice} and all(
-            self.code[name] == other.code[name] for name in self.code.keys() & other.code.keys()
+            other.code.get(name, digest) == digest for name, digest in self.code.items()
         )
         more |= {"pumice": other.pumice, "code": other.code}
         return grown and same and self.model_copy(update=more) == other
