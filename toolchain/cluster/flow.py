@@ -84,7 +84,7 @@ class Flow:
             idle: Is called again and again while none ends.
 
         Raises:
-            ClusterError: The scheduler is lost, or there are no workers any more.
+            ClusterError: The scheduler is lost, there are no workers any more, or one has other code.
             UsageError: No task is under way.
         """
         while True:
@@ -150,6 +150,9 @@ class Flow:
             self._nodes.note_success()
         assert isinstance(ended, Ended)  # noqa: S101 - what `run_task` returns
         error = None if ended.error is None else ended.error.restored()
+        if isinstance(error, ClusterError):
+            # Not of the task: a worker that came later has other code, and would take all that is left.
+            raise error
         return Outcome(key, ended.result, error, ended.worker)
 
     def _failed(self, key: str, future: Any) -> Outcome | None:  # noqa: ANN401 - see library

@@ -172,6 +172,8 @@ class Execution:
 
     def _tell(self) -> None:
         training = len(self._sharing)
+        # A search learns on its way which trials are no points of their own.
+        self.tally.total = self._plan.size
         self.tally.training = training
         self.tally.measuring = self._flow.waiting - training
         self.tally.waiting = len(self._points) - self.tally.measuring

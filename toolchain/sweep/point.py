@@ -16,6 +16,7 @@ from toolchain.sweep.rows import Setting
 from toolchain.target.registry import DEFAULT_EXECUTOR
 from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.own_code import code_of
+from toolchain.workflow.sections.model import OwnModel
 from toolchain.workflow.sections.quantization import QuantizationSection
 
 TARGET: Final = "target"
@@ -37,6 +38,7 @@ class Point:
         target: Target of the compiler.
         compare: What is measured.
         judging: On which samples, and when a training is hopeless; no part of the name.
+        code: Hash of the user's code when the sweep began; None without such code.
     """
 
     settings: dict[str, Setting]
@@ -44,6 +46,7 @@ class Point:
     target: str = DEFAULT_EXECUTOR
     compare: CompareSection = field(default_factory=CompareSection)
     judging: Judging = field(default_factory=Judging)
+    code: str | None = None
 
     @property
     def run_experiment(self) -> Experiment:
@@ -53,18 +56,44 @@ class Point:
     @cached_property
     def run_name(self) -> str:
         """Name of the run: a hash of the experiment without `[quantization]`, and of the code it names."""
-        return _hash(_deciding(self.experiment))
+        return _hash(self._deciding())
 
     @cached_property
     def name(self) -> str:
         """Name of the point: a hash of all that decides it."""
         decided = {
-            "run": _deciding(self.experiment),
+            "run": self._deciding(),
             "quantization": self.experiment.quantization.model_dump(mode="json"),
             "target": self.target,
             "compare": self.compare.model_dump(mode="json"),
         }
         return _hash(decided)
+
+    def check_code(self) -> None:
+        """Raise if the user's code is not what it was when the sweep began.
+
+        Raises:
+            ExperimentError: Names the file.
+        """
+        model = self.experiment.model
+        if self.code is not None and self.code != _code(model):
+            raise ExperimentError(
+                "model.module",
+                f"'{getattr(model, 'module', '')}' was changed while the sweep was under way; "
+                "give the same command again: its points are others then",
+            )
+
+    def _deciding(self) -> dict[str, Any]:
+        """Return all that decides the trained network.
+
+        Of the user's code it is the file that the experiment names: what that imports is known once it was
+        run.
+        """
+        return {
+            "pumice": pumice_version(),
+            "experiment": self.experiment.model_dump(mode="json", exclude={"quantization"}),
+            "code": self.code,
+        }
 
 
 @final
@@ -76,11 +105,15 @@ class SharedSettings:
         document: The experiment as it stands in a file, without the keys that are varied.
         target: Target of the compiler, where it is not varied.
         compare: What is measured.
+        codes: Hash of every file of the user's code that a point was seen to name, by what names it.
     """
 
     document: Mapping[str, Any] = field(default_factory=dict)
     target: str = DEFAULT_EXECUTOR
     compare: CompareSection = field(default_factory=CompareSection)
+    codes: dict[str, str | None] = field(
+        default_factory=dict[str, "str | None"], init=False, repr=False, compare=False
+    )
 
     def point(self, settings: Mapping[str, Setting]) -> Point:
         """Return the point with some settings.
@@ -100,7 +133,16 @@ class SharedSettings:
         except ExperimentError as error:
             error.add_note(f"at the point {spelled(settings)}")
             raise
-        return Point(dict(settings), experiment, target, self.compare)
+        code = self._code_of(experiment.model)
+        return Point(dict(settings), experiment, target, self.compare, code=code)
+
+    def _code_of(self, model: object) -> str | None:
+        """Return the hash of the user's code, read once: what changes meanwhile is no part of this."""
+        if not isinstance(model, OwnModel):
+            return None
+        if model.module not in self.codes:
+            self.codes[model.module] = _code(model)
+        return self.codes[model.module]
 
 
 def with_settings(document: Mapping[str, Any], settings: Mapping[str, Setting]) -> dict[str, Any]:
@@ -141,19 +183,6 @@ def _word(value: Setting) -> str:
     return dumps(list(value) if isinstance(value, tuple) else value)
 
 
-def _deciding(experiment: Experiment) -> dict[str, Any]:
-    """Return all that decides the trained network.
-
-    Of the user's code it is the file that the experiment names: what that imports is known once it was run.
-    """
-    code = code_of(experiment.model)
-    return {
-        "pumice": _version(),
-        "experiment": experiment.model_dump(mode="json", exclude={"quantization"}),
-        "code": None if code is None else code.sha256,
-    }
-
-
 def located(experiment: Experiment, folder: Path) -> Experiment:
     """Return an experiment whose paths do not depend on the folder in which a worker was started.
 
@@ -173,11 +202,17 @@ def located(experiment: Experiment, folder: Path) -> Experiment:
     return experiment.model_copy(update=changes)
 
 
+def _code(model: object) -> str | None:
+    code = code_of(model)
+    return None if code is None else code.sha256
+
+
 def _hash(document: Mapping[str, Any]) -> str:
     text = dumps(document, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:_LETTERS]
 
 
 @cache
-def _version() -> str:
+def pumice_version() -> str:
+    """Return the version of this Pumice."""
     return version("pumice")

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Final, final
 
 from toolchain.sweep.rows import Figures, PointRow, PointState, Setting
-from toolchain.sweep.search_checks import default_point
+from toolchain.sweep.search_checks import default_point, within
+from toolchain.sweep.search_journal import JOURNAL, count_repeated
 from toolchain.sweep.search_section import Objective, SearchSection
 from toolchain.sweep.sweep_folder import SweepFolder
 
@@ -106,11 +107,13 @@ def read_results(folder: SweepFolder) -> SweepResults:
     rows = sorted(
         folder.rows(), key=lambda row: (*(order_of(row.settings.get(key)) for key in varied), row.name)
     )
-    own = "" if search is None else default_point(document.shared, search).name
-    planned = None if search is None else search.trials
-    if document.grid is not None:
-        planned = math.prod(len(set(map(order_of, values))) for values in document.grid.values())
-    return SweepResults(tuple(varied), tuple(rows), search, own, planned)
+    if search is None:
+        planned = math.prod(len(set(map(order_of, values))) for values in (document.grid or {}).values())
+        return SweepResults(tuple(varied), tuple(rows), planned=planned)
+    own = default_point(document.shared, search)
+    beside = within(search.space, own.settings) is None
+    planned = search.trials - count_repeated(folder.path / JOURNAL) + beside
+    return SweepResults(tuple(varied), tuple(rows), search, own.name, planned)
 
 
 def designs_of(rows: Iterable[PointRow], repeated: str) -> list[Design]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 from toolchain.errors import ExperimentError, SweepError, UsageError
 from toolchain.files.documents import read_document
 from toolchain.sweep.fronts import front
-from toolchain.sweep.goals import measured
+from toolchain.sweep.goals import goals_of, measured
 from toolchain.sweep.judging import Judging, Phase, is_judged, limits_of, scores_of
 from toolchain.sweep.point import Point, SharedSettings, spelled
 from toolchain.sweep.rows import PointRow, PointState
@@ -53,16 +53,21 @@ class SearchPlan:
         self._waiting: list[Point] = []
         self._running: dict[str, Point] = {}
         self._batch: list[Trial] = []
+        self._batch_names: set[str] = set()
+        self._tried: dict[str, int] = {}
         self._ended = False
+        trials = self._study.trials()
         if self._own is None:
             # The sampler does not hear of it, since it is none of its values.
             self._give(replace(self._default, judging=self._judging()))
-        self._take([each for each in self._study.trials() if each.running])
+        self._take_again([each for each in trials if not each.running])
+        self._take([each for each in trials if each.running])
 
     @property
     def size(self) -> int | None:
-        """Number of trials, and of the file's own settings if those are no trial."""
-        return self._section.trials + (self._own is None)
+        """Number of points, as far as trials were drawn: what is drawn twice, or refused, is none."""
+        without = sum(self._tried.values()) - sum(name != "" for name in self._tried)
+        return self._section.trials - without + (self._own is None)
 
     @property
     def per_worker(self) -> int:
@@ -80,7 +85,7 @@ class SearchPlan:
         Raises:
             SweepError: A point that is done lacks what an objective asks for.
         """
-        while not self._waiting and not self._running and not self._ended:
+        while not self._waiting and not self._ended and not self._awaited():
             self._go_on()
         given, self._waiting = self._waiting[: max(free, 0)], self._waiting[max(free, 0) :]
         return given
@@ -89,6 +94,15 @@ class SearchPlan:
         """Take note of how a point ended."""
         self._running.pop(point.name, None)
         self._rows[point.name] = row
+
+    def _awaited(self) -> bool:
+        """Return whether a point runs that must have ended before the search goes on.
+
+        A batch waits for the one before. The end waits for all: for what was tried again, and for the
+        settings of the file, which are no trial.
+        """
+        last = sum(self._tried.values()) >= self._section.trials
+        return bool(self._running if last else self._batch_names & self._running.keys())
 
     def _give(self, point: Point) -> None:
         """Let a point be given out, unless its row says already what is asked for."""
@@ -118,9 +132,28 @@ class SearchPlan:
         judging = self._judging()
         for trial in trials:
             self._batch.append(trial)
-            point = self._point(trial)
+            point = self._counted(trial)
             if point is not None:
+                self._batch_names.add(point.name)
                 self._give(replace(point, judging=judging))
+
+    def _take_again(self, trials: Sequence["Trial"]) -> None:
+        """Give out the points of trials that ended in an earlier start.
+
+        Most are done and only counted. What failed is tried again: the sampler does not hear of it, so that
+        later trials stay the same, but its point may be one of the best. What was given up stays so.
+        """
+        for trial in trials:
+            point = self._counted(trial)
+            if point is not None and not (trial.pruned and self._folder.row(point.name) is None):
+                self._give(replace(point, judging=Judging(Phase.SEARCH)))
+
+    def _counted(self, trial: "Trial") -> Point | None:
+        """Return the point of a trial, and count how often it was drawn."""
+        point = self._point(trial)
+        name = "" if point is None else point.name
+        self._tried[name] = self._tried.get(name, 0) + 1
+        return point
 
     def _tell(self) -> None:
         """Say how the trials of a batch ended, in the order of their numbers."""
@@ -138,6 +171,7 @@ class SearchPlan:
                 end = TrialEnd.FAILED if values is None else TrialEnd.MEASURED
                 self._study.tell(trial.number, end, values or ())
         self._batch.clear()
+        self._batch_names.clear()
 
     def _values(self, row: PointRow) -> list[float] | None:
         """Return what was measured of a point; None for one that does not fit its chip."""
@@ -166,19 +200,12 @@ class SearchPlan:
 
     def _best(self, trials: Sequence["Trial"]) -> list[Point]:
         """Return the points of the front, and the file's own settings, to be compared on the test part."""
-        objectives = self._section.objectives
-        points = {trial.number: self._point(trial) for trial in trials if trial.values is not None}
-        numbers = list(points)
-        goals = [
-            tuple(
-                value if each.maximized else -value
-                for each, value in zip(objectives, trials[number].values or (), strict=True)
-            )
-            for number in numbers
-        ]
-        best = [points[numbers[i]] for i in front(goals)]
         # Equal settings are one point.
-        named = {each.name: each for each in (self._default, *best) if each is not None}
+        points = {each.name: each for trial in trials if (each := self._point(trial)) is not None}
+        done = [name for name in points if name in self._rows and self._rows[name].state is PointState.DONE]
+        goals = [goals_of(self._rows[name].figures, self._section.objectives) for name in done]
+        best = [points[done[i]] for i in front(goals)]
+        named = {each.name: each for each in (self._default, *best)}
         return [replace(each, judging=Judging(Phase.FINAL)) for each in named.values()]
 
     def _judging(self) -> Judging:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
-from toolchain.errors import CorruptArtifactError
+from toolchain.errors import CorruptArtifactError, ToolchainError
 from toolchain.files.atomic import write_text
 from toolchain.memory import budget
 
 JOURNAL: Final = "search.journal"
-_CREATE_STUDY, _CREATE_TRIAL, _LAST = 0, 4, 10
+_CREATE_STUDY, _CREATE_TRIAL, _SET_VALUE, _LAST = 0, 4, 5, 10
 """Numbers that Optuna gives to what a line says; the study comes first, and once."""
 REMEDY: Final = "delete it, and the search begins anew; points that are there are not computed again"
 _GROWTH: Final = 8
@@ -57,6 +57,19 @@ class SearchJournal:
             text = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in self._lines)
             write_text(self._path, text)
             self._saved = len(self._lines)
+
+
+def count_repeated(path: Path) -> int:
+    """Return how many trials of a journal have the values of one before; 0 where nothing can be read."""
+    values: dict[object, dict[str, object]] = {}
+    try:
+        for line in _read(path) if path.is_file() else []:
+            if line["op_code"] == _SET_VALUE:
+                own = values.setdefault(line.get("trial_id"), {})
+                own[str(line.get("param_name"))] = line.get("param_value_internal")
+    except ToolchainError:
+        return 0
+    return len(values) - len({json.dumps(each, sort_keys=True) for each in values.values()})
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

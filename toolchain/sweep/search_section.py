@@ -60,6 +60,8 @@ class Range(Document):
         low, high, step = self.low, self.high, self.step
         if not low < high:
             raise ValueError(f"expected low < high, got low = {low} and high = {high}")
+        if not math.isfinite(high - low):
+            raise ValueError(f"expected ends that are not so far apart, got {low} .. {high}")
         if self.log and low <= 0:
             raise ValueError(f"expected low > 0 for log = true, got low = {low}")
         if step is not None:
@@ -67,7 +69,10 @@ class Range(Document):
                 raise ValueError("a step goes with log = false only, since steps of a factor are not equal")
             if not 0 < step <= high - low:
                 raise ValueError(f"expected a step of more than 0 and at most {high - low}, got {step}")
-            if abs(round((high - low) / step) - (high - low) / step) > _WHOLE_STEPS:
+            steps = (high - low) / step
+            if not math.isfinite(steps):
+                raise ValueError(f"expected a step that is not so small beside {low} .. {high}, got {step}")
+            if abs(round(steps) - steps) > _WHOLE_STEPS:
                 raise ValueError(
                     f"expected ends a whole number of steps apart, got {low} .. {high} by {step}"
                 )

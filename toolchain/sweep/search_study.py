@@ -55,12 +55,14 @@ class Trial:
         settings: Values by key.
         values: What was measured, one per objective; None where it runs or did not come to that.
         running: Whether it was asked for and has not ended.
+        pruned: Whether its training was ended early.
     """
 
     number: int
     settings: dict[str, Setting]
     values: tuple[float, ...] | None
     running: bool
+    pruned: bool = False
 
 
 @final
@@ -166,7 +168,8 @@ class SearchStudy:
             frozen.number,
             settings,
             None if values is None else tuple(values),
-            frozen.state is TrialState.RUNNING,
+            running=frozen.state is TrialState.RUNNING,
+            pruned=frozen.state is TrialState.PRUNED,
         )
 
     @contextmanager

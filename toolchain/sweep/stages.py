@@ -14,7 +14,7 @@ from typing import Final, final
 
 from toolchain.cluster import RemoteError
 from toolchain.cluster.work import here
-from toolchain.errors import StorageError, ToolchainError
+from toolchain.errors import ArtifactError, StorageError, ToolchainError
 from toolchain.files.documents import read_document, write_document
 from toolchain.progress import no_stages
 from toolchain.sweep.compare_section import CompareSection
@@ -24,6 +24,7 @@ from toolchain.sweep.point import Point, located
 from toolchain.sweep.rows import Figures, PointRow, PointState
 from toolchain.sweep.sweep_folder import SweepFolder, TrainingRecord
 from toolchain.sweep.training_note import NotedProgress
+from toolchain.visible import visible
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
@@ -31,6 +32,9 @@ from toolchain.workflow.judgement import Judgement
 from toolchain.workflow.quantization import Quantization
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
+
+_MOST_TEXT: Final = 4000
+"""Characters at either end of an error that a row holds."""
 
 
 @final
@@ -97,6 +101,7 @@ def train_point(task: PointTask) -> None:
         # A training that was ended early leaves a note, which its points find.
         with suppress(StoppedError):
             watch.begin()
+            task.point.check_code()
             train(task.point.run_experiment, folder.run(name), progress, watch=watch)
         progress.remove()
         seconds = time.monotonic() - started
@@ -140,7 +145,6 @@ def row_of(task: PointTask, *, figures: Figures | None = None, error: str = "", 
         worker: Where it was computed; by default here.
     """
     folder, run, build = task.folder, task.folder.run(task.run_name), task.folder.build(task.name)
-    record = folder.training(task.run_name)
     return PointRow(
         name=task.name,
         settings=task.point.settings,
@@ -149,16 +153,32 @@ def row_of(task: PointTask, *, figures: Figures | None = None, error: str = "", 
         run=folder.relative(run) if run.is_dir() else "",
         build=folder.relative(build) if build.is_dir() else "",
         figures=figures or Figures(),
-        train_seconds=read_document(record, TrainingRecord).seconds if record.is_file() else None,
+        train_seconds=_train_seconds(folder.training(task.run_name)),
         worker=worker or here(),
     )
 
 
+def _train_seconds(record: Path) -> float | None:
+    """Return how long a training took; None where that is not known, which is no reason to fail."""
+    try:
+        return read_document(record, TrainingRecord).seconds
+    except ToolchainError:
+        return None
+
+
 def text_of(error: Exception) -> str:
-    """Return what a row says of an error: its message, and of a bug its class, too."""
+    """Return what a row says of an error: its message, and of a bug its class, too.
+
+    The text may be that of anybody's code: it is made visible, since half characters have no place in a file,
+    and the middle of a very long one is left out.
+    """
     if isinstance(error, ToolchainError):
-        return "; ".join((str(error), *getattr(error, "__notes__", ())))
-    return str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
+        text = "; ".join((str(error), *getattr(error, "__notes__", ())))
+    else:
+        text = str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
+    if (rest := len(text) - 2 * _MOST_TEXT) > 0:
+        text = f"{text[:_MOST_TEXT]} [{rest:,} characters are left out] {text[-_MOST_TEXT:]}"
+    return visible(text) or type(error).__name__
 
 
 def _row(task: PointTask, before: Figures) -> PointRow:
@@ -178,7 +198,7 @@ def _measured(task: PointTask, before: Figures) -> Figures:
         before: What was measured of it until now, if it was a trial of a search.
     """
     folder, compare = task.folder, task.point.compare
-    trained = TrainedRun.load(folder.run(task.run_name))
+    trained = _trained(folder.run(task.run_name))
     build = _compiled(task)
     match task.point.judging.phase:
         case Phase.WHOLE:
@@ -193,6 +213,14 @@ def _measured(task: PointTask, before: Figures) -> Figures:
             figures = before.model_copy(update=tested_figures(judgement))
     build.save(folder.build(task.name), judgement)
     return figures
+
+
+def _trained(run: Path) -> TrainedRun:
+    try:
+        return TrainedRun.load(run)
+    except ArtifactError as error:
+        error.add_note(f"delete '{run}', and the same sweep trains this network again")
+        raise
 
 
 def _compared(build: Build, compare: CompareSection) -> Judgement:

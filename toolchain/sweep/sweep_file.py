@@ -212,7 +212,9 @@ def _values(key: str, given: object) -> tuple[Setting, ...]:
         try:
             counted = CountedValues.model_validate_json(json.dumps(given)).values
         except ValidationError as error:
-            raise SweepError(f"grid.{key}", f"{explain(error)[1]}; {expected}") from None
+            place, reason = explain(error)
+            inside = f"'{place}' " if place not in {"", "range"} else ""
+            raise SweepError(f"grid.{key}", f"{inside}{reason}; {expected}") from None
         if not 0 < len(counted) <= _MOST_VALUES:
             raise SweepError(f"grid.{key}", f"expected a range of 1 .. {_MOST_VALUES} values, got {given}")
         return tuple(counted)

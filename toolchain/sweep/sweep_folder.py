@@ -10,10 +10,10 @@ from pydantic import Field
 
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.files.disk import check_output_folder
-from toolchain.files.documents import Document, FileDocument, read_document, write_document
+from toolchain.files.documents import Document, FileDocument, later, read_document, write_document
 from toolchain.files.locks import locked
 from toolchain.sweep.compare_section import CompareSection
-from toolchain.sweep.point import SharedSettings
+from toolchain.sweep.point import SharedSettings, pumice_version
 from toolchain.sweep.rows import PointRow, Setting
 from toolchain.sweep.search_section import SearchSection
 from toolchain.sweep.sweep_file import Sweep
@@ -39,6 +39,8 @@ class SweepDocument(FileDocument):
         compare: What is measured of every point.
         grid: Values by key; null for a search.
         search: What is looked for; null for a grid.
+        pumice: Version of Pumice, which decides points; empty in older files.
+        code: Hash of the user's code, by what names it in an experiment, which decides them, too.
     """
 
     FORMAT: ClassVar[str] = "pumice-sweep"
@@ -53,6 +55,8 @@ class SweepDocument(FileDocument):
     compare: CompareSection
     grid: dict[str, tuple[Setting, ...]] | None
     search: SearchSection | None
+    pumice: str = later("", "version of Pumice")
+    code: dict[str, str | None] = later({}, "hash of the user's code by what names it")
 
     @classmethod
     def of(cls, sweep: Sweep) -> "SweepDocument":
@@ -64,6 +68,8 @@ class SweepDocument(FileDocument):
             compare=shared.compare,
             grid=None if sweep.grid is None else dict(sweep.grid),
             search=sweep.search,
+            pumice=pumice_version(),
+            code=shared.codes,
         )
         # As it is read again: lists are lists, and a date is a text.
         return cls.model_validate_json(document.model_dump_json())
@@ -71,7 +77,9 @@ class SweepDocument(FileDocument):
     @property
     def shared(self) -> SharedSettings:
         """What all points share."""
-        return SharedSettings(self.experiment, self.target, self.compare)
+        shared = SharedSettings(self.experiment, self.target, self.compare)
+        shared.codes.update(self.code)
+        return shared
 
     def grows_into(self, other: "SweepDocument") -> bool:
         """Return whether another sweep is this one with more values of the same keys, or more trials."""
@@ -85,12 +93,18 @@ class SweepDocument(FileDocument):
             grown = self.search.trials <= trials
         else:
             return False
-        return grown and self.model_copy(update=more) == other
+        # An older file does not say all, and further values may name further files.
+        same = self.pumice in {"", other.pumice} and all(
+            other.code.get(name, digest) == digest for name, digest in self.code.items()
+        )
+        more |= {"pumice": other.pumice, "code": other.code}
+        return grown and same and self.model_copy(update=more) == other
 
     def differences(self, other: "SweepDocument") -> list[str]:
         """Return the parts in which another sweep differs."""
-        parts = ("experiment", "target", "compare", "grid", "search")
-        return [part for part in parts if getattr(self, part) != getattr(other, part)]
+        parts = ("experiment", "target", "compare", "grid", "search", "pumice", "code")
+        said = {"pumice": "the version of pumice", "code": "the code of the network"}
+        return [said.get(part, part) for part in parts if getattr(self, part) != getattr(other, part)]
 
 
 class TrainingRecord(Document):
@@ -150,8 +164,16 @@ class SweepFolder:
 
         Raises:
             MissingFileError: It is no folder of a sweep.
+            CorruptArtifactError: It does not say so any more.
         """
-        return read_document(self.path / SWEEP, SweepDocument)
+        try:
+            return read_document(self.path / SWEEP, SweepDocument)
+        except CorruptArtifactError as error:
+            error.add_note(
+                "begin the same sweep in another folder, and copy its file of this name here; "
+                "nothing else is lost"
+            )
+            raise
 
     def run(self, run_name: str) -> Path:
         """Return the RUN folder of a trained network."""
@@ -213,7 +235,14 @@ class SweepFolder:
 
 def _read_row(path: Path) -> PointRow:
     try:
-        return read_document(path, PointRow)
+        return _named_row(path)
     except CorruptArtifactError as error:
         error.add_note("delete it, and the same sweep computes this point again")
         raise
+
+
+def _named_row(path: Path) -> PointRow:
+    row = read_document(path, PointRow)
+    if row.name != path.stem:
+        raise CorruptArtifactError(path, f"is the row of another point, '{row.name}'")
+    return row

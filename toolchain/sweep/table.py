@@ -9,6 +9,7 @@ from toolchain.files.atomic import write_text
 from toolchain.sweep.results import SweepResults, word
 from toolchain.sweep.rows import Figures, PointRow, Setting
 from toolchain.sweep.sweep_folder import SweepFolder
+from toolchain.visible import visible
 
 TABLE: Final = "sweep.csv"
 _FIGURES: Final = tuple(name for name in Figures.model_fields if name not in {"microjoules", "exact"})
@@ -67,6 +68,6 @@ def _cell(value: Setting) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text in one line that no spreadsheet takes for a formula."""
-    line = " ".join(text.split())
+    """Return a text in one line that no spreadsheet takes for a formula, and no terminal for a command."""
+    line = visible(" ".join(text.split()))
     return f"'{line}" if line.startswith(_FORMULA) else line

@@ -229,3 +229,18 @@ def test_a_scheduler_that_is_killed_ends_the_flow_with_a_sentence() -> None:
         threading.Timer(0.5, os.kill, (scheduler, signal.SIGKILL)).start()
         with pytest.raises(ClusterError, match=r"the scheduler .*(is lost|of the local cluster ended)"):
             flow.next()
+
+
+class _UnlikeClient(FakeClient):
+    """A scheduler whose worker has other code."""
+
+    def submit(self, run: Any, code: str, function: Any, arguments: Any, **options: Any) -> FakeFuture:
+        del options
+        return FakeFuture("finished", run(f"not {code}", function, arguments))
+
+
+def test_a_worker_of_other_code_that_comes_later_ends_the_flow() -> None:
+    flow = Flow(_UnlikeClient(), "tcp://one:1", None)
+    flow.submit("a", tasks.add, 1, 1)
+    with pytest.raises(ClusterError, match="joined with other code of pumice; end it"):
+        flow.next()

@@ -1,68 +1,31 @@
 """Points are computed once, trainings before them, and what fails stops nothing else; all in this process."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sweeps import NOTHING, log_of, measure_nothing, trivial_sweep
-from toolchain.cluster import Flow, Outcome, RemoteError
+from tests.toolchain.sweep.flow_here import FlowHere
+from toolchain.cluster import Flow
 from toolchain.errors import ClusterError, StorageError, TrainingError
 from toolchain.sweep.execution import Execution
 from toolchain.sweep.plan import GridPlan
 from toolchain.sweep.point import Point
 from toolchain.sweep.rows import PointRow, PointState
-from toolchain.sweep.stages import PointTask, Stages
+from toolchain.sweep.stages import PointTask, Stages, measure_point
 from toolchain.sweep.sweep_file import Sweep
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.tally import Tally
 
 
-class _FlowHere:
-    """A flow whose tasks run when they are waited for; it loses the scheduler after some."""
-
-    def __init__(self, most: int = 3, *, last_first: bool = False, lost_after: int = 10**6) -> None:
-        self._most, self._last_first, self._left = most, last_first, lost_after
-        self._tasks: deque[tuple[str, Callable[..., Any], tuple[Any, ...]]] = deque()
-        self.longest = 0
-
-    @property
-    def free(self) -> int:
-        return self._most - len(self._tasks)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._tasks)
-
-    def submit(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
-        assert key not in [each[0] for each in self._tasks]
-        self._tasks.append((key, function, arguments))
-        self.longest = max(self.longest, len(self._tasks))
-
-    def next(self, idle: Callable[[], object]) -> Outcome:
-        idle()
-        self._left -= 1
-        if self._left < 0:
-            raise ClusterError("the scheduler is lost")
-        key, function, arguments = self._tasks.pop() if self._last_first else self._tasks.popleft()
-        try:
-            return Outcome(key, function(*arguments), worker="w")
-        except (StorageError, TrainingError) as error:
-            return Outcome(key, error=error, worker="w")
-        except Exception as error:  # noqa: BLE001 - as in a worker
-            return Outcome(key, error=RemoteError(f"Traceback: {error}"), worker="w")
-
-
-def _carried_out(
-    sweep: Sweep, folder: Path, flow: _FlowHere | None = None, stages: Stages = NOTHING
-) -> Tally:
+def _carried_out(sweep: Sweep, folder: Path, flow: FlowHere | None = None, stages: Stages = NOTHING) -> Tally:
     plan = GridPlan(sweep.shared, sweep.grid or {}, sweep.points)
-    return Execution(plan, SweepFolder(folder), cast("Flow", flow or _FlowHere()), stages).run()
+    return Execution(plan, SweepFolder(folder), cast("Flow", flow or FlowHere()), stages).run()
 
 
 @given(
@@ -76,7 +39,7 @@ def test_every_point_is_measured_once_and_every_network_trained_once(
 ) -> None:
     folder = tmp_path_factory.mktemp("a") / "s"
     sweep = trivial_sweep(seed=seeds, quantization__weight_bits=bits)
-    flow = _FlowHere(most, last_first=last_first)
+    flow = FlowHere(most, last_first=last_first)
     tally = _carried_out(sweep, folder, flow)
     log = log_of(folder)
     assert tally.done == tally.total == len(seeds) * len(bits)
@@ -149,7 +112,7 @@ def test_a_full_disk_ends_a_sweep_and_blames_no_point(tmp_path: Path) -> None:
 def test_a_lost_scheduler_loses_no_point_and_doubles_none(after: int, tmp_path: Path) -> None:
     sweep = trivial_sweep(seed=[1, 2, 3, 4])
     with pytest.raises(ClusterError):
-        _carried_out(sweep, tmp_path / "s", _FlowHere(lost_after=after))
+        _carried_out(sweep, tmp_path / "s", FlowHere(lost_after=after))
     there = len(list(SweepFolder(tmp_path / "s").rows()))
     tally = _carried_out(sweep, tmp_path / "s")
     assert (tally.before, tally.done) == (there, 4)
@@ -198,7 +161,7 @@ class _OneAtATime:
 
 def test_a_plan_may_wait_for_results(tmp_path: Path) -> None:
     plan = _OneAtATime(trivial_sweep(seed=[1]), 5)
-    flow = _FlowHere()
+    flow = FlowHere()
     tally = Execution(plan, SweepFolder(tmp_path / "s"), cast("Flow", flow), NOTHING).run()
     assert plan.accuracies == [1, 2, 3, 4, 5]
     assert tally.done == 5
@@ -212,10 +175,39 @@ def test_whoever_watches_is_told_how_far_it_is(tmp_path: Path) -> None:
     Execution(
         GridPlan(sweep.shared, sweep.grid or {}, 3),
         SweepFolder(tmp_path / "s"),
-        cast("Flow", _FlowHere(1)),
+        cast("Flow", FlowHere(1)),
         NOTHING,
         lambda tally: seen.append((tally.ended, tally.total, tally.training + tally.measuring)),
     ).run()
     assert seen[0] == (0, 3, 1)
     assert seen[-1] == (3, 3, 0)
     assert [each[0] for each in seen] == sorted(each[0] for each in seen)
+
+
+@pytest.mark.parametrize("text", ["half \udcff", "\x1b[2J\0", "x" * 10**6])
+def test_whatever_an_error_says_it_is_recorded(text: str, tmp_path: Path) -> None:
+    def measure(task: PointTask) -> PointRow:
+        raise ValueError(text)
+
+    tally = _carried_out(trivial_sweep(seed=[1]), tmp_path / "sweep", stages=Stages(NOTHING.train, measure))
+    assert tally.failed == 1
+    (row,) = SweepFolder(tmp_path / "sweep").rows()
+    assert row.error.isprintable()
+    assert len(row.error) < 10_000
+
+
+def test_a_damaged_record_of_a_training_stops_nothing(tmp_path: Path) -> None:
+    sweep, folder = trivial_sweep(seed=[1]), SweepFolder(tmp_path / "sweep")
+    (point,) = GridPlan(sweep.shared, sweep.grid or {}).points()
+    record = folder.training(point.run_name)
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    assert _carried_out(sweep, folder.path).done == 1
+
+
+def test_a_damaged_run_says_what_to_do(tmp_path: Path) -> None:
+    sweep, folder = trivial_sweep(seed=[1]), SweepFolder(tmp_path / "sweep")
+    tally = _carried_out(sweep, folder.path, stages=Stages(NOTHING.train, measure_point))
+    ((_, error),) = tally.failures
+    assert "run.json' is not well formed" in error
+    assert "; delete '" in error

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolchain.errors import ExperimentError
 from toolchain.sweep.compare_section import CompareSection
 from toolchain.sweep.point import SharedSettings, decides_run, located, spelled, with_settings
 from toolchain.workflow.experiment import parse_experiment
@@ -47,14 +48,26 @@ def test_it_does_not_matter_where_a_value_stands_or_how_it_is_written() -> None:
 
 def test_other_code_of_an_own_network_is_another_run(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
-    shared = SharedSettings({"model": {"module": f"{file}:make"}})
+    document = {"model": {"module": f"{file}:make"}}
     file.write_text("first")
-    before = shared.point({})
+    before = SharedSettings(document).point({})
     names = before.run_name, before.name
     file.write_text("second")
-    after = shared.point({})
+    after = SharedSettings(document).point({})
     assert after.run_name != names[0]
     assert after.name != names[1]
+
+
+def test_code_that_is_changed_under_way_is_noticed_and_names_no_other_point(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("first")
+    shared = SharedSettings({"model": {"module": f"{file}:make"}})
+    point = shared.point({})
+    point.check_code()
+    file.write_text("second")
+    assert shared.point({}).name == point.name
+    with pytest.raises(ExperimentError, match=r"net.py:make' was changed while the sweep was under way"):
+        point.check_code()
 
 
 def test_the_run_does_not_say_with_which_bits_it_began() -> None:

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tests.sweeps import log_of, train_nothing
+from tests.toolchain.sweep.flow_here import FlowHere
 from tests.toolchain.sweep.searches import (
     SPACE,
     carried_out,
@@ -14,12 +16,19 @@ from tests.toolchain.sweep.searches import (
     section_of,
     shared_of,
 )
+from toolchain.cluster import Flow
 from toolchain.errors import SweepError, UsageError
+from toolchain.sweep.execution import Execution
 from toolchain.sweep.judging import Phase
 from toolchain.sweep.point import Point
+from toolchain.sweep.results import read_results
 from toolchain.sweep.rows import PointRow, PointState
 from toolchain.sweep.search import SearchPlan
 from toolchain.sweep.search_section import SearchSection
+from toolchain.sweep.stages import PointTask, Stages
+from toolchain.sweep.sweep_folder import SweepFolder
+from toolchain.sweep.tally import Tally
+from toolchain.sweep.verdict import verdict_of
 
 
 def _searched(path: Path, section: SearchSection, **how: Any) -> list[Point]:
@@ -141,3 +150,67 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 def test_one_objective_tests_its_best_point(objectives: list[str], tmp_path: Path) -> None:
     points = _searched(tmp_path, section_of(objectives=objectives))
     assert points[-1].judging.phase is Phase.FINAL
+
+
+def _tallied(path: Path, section: SearchSection, failing: set[int] | None = None) -> Tally:
+    """Carry out a search in this process, where some numbers of bits fail, and return its tally."""
+
+    def measure(task: PointTask) -> PointRow:
+        if task.point.experiment.quantization.weight_bits in (failing or set()):
+            raise ValueError("no such bits")
+        row = measured(task.point, task.folder.row(task.name))
+        task.folder.write_row(row)
+        return row
+
+    folder = search_folder(path, section)
+    plan = SearchPlan(shared_of(), section, folder)
+    return Execution(plan, folder, cast("Flow", FlowHere()), Stages(train_nothing, measure)).run()
+
+
+def test_a_search_that_goes_on_counts_what_was_done_before(tmp_path: Path) -> None:
+    first = _tallied(tmp_path / "sweep", section_of())
+    again = _tallied(tmp_path / "sweep", section_of())
+    assert (first.done, first.before, again.done, again.before, again.total) == (10, 0, 10, 10, 10)
+    more = _tallied(tmp_path / "sweep", section_of(trials=12))
+    assert (more.done, more.before, more.total) == (12, 10, 12)
+
+
+@pytest.mark.parametrize("failing", [{8}, {4, 8}])
+def test_what_failed_is_tried_again_and_may_be_among_the_best(failing: set[int], tmp_path: Path) -> None:
+    first = _tallied(tmp_path / "sweep", section_of(), failing)
+    assert first.failed >= 1
+    assert first.done + first.failed == 10
+    same = _tallied(tmp_path / "sweep", section_of(), failing)
+    assert (same.failed, same.before) == (first.failed, first.done)
+    again = _tallied(tmp_path / "sweep", section_of())
+    assert (again.done, again.failed, again.before) == (10, 0, first.done)
+    results = read_results(SweepFolder(tmp_path / "sweep"))
+    best = verdict_of(results)
+    assert best is not None
+    assert all(row.figures.fixed_accuracy is not None for row in best.best)
+    # As every search ends: nothing is left to do.
+    names = log_of(tmp_path / "sweep")
+    assert _tallied(tmp_path / "sweep", section_of()).before == 10
+    assert log_of(tmp_path / "sweep") == names
+
+
+def test_trials_that_are_drawn_twice_or_refused_are_not_awaited(tmp_path: Path) -> None:
+    section = section_of(trials=12, space={"quantization.weight_bits": [4, 8]})
+    assert _tallied(tmp_path / "twice", section).total == 2
+    results = read_results(SweepFolder(tmp_path / "twice"))
+    assert (results.planned, results.counts) == (2, "2 done")
+    space = {"pruning.neurons": [100, 300], "model.neurons": [200, 400]}
+    tally = _tallied(tmp_path / "refused", section_of(space=space, trials=20))
+    assert tally.total == tally.done == 4
+
+
+def test_the_settings_of_the_file_keep_no_trial_waiting(tmp_path: Path) -> None:
+    section = section_of(space=SPACE | {"quantization.weight_bits": [4, 6]})
+    folder = search_folder(tmp_path, section)
+    plan = SearchPlan(shared_of(), section, folder)
+    given = [*plan.next(9), *plan.next(9)]
+    assert [point.settings["quantization.weight_bits"] == 8 for point in given] == [True] + [False] * 4
+    assert plan.next(9) == []
+    for point in given[1:]:
+        plan.ended(point, measured(point))
+    assert len(plan.next(9)) == 4

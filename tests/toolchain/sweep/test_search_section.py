@@ -118,3 +118,11 @@ def test_whole_steps_reach_the_high_end(low: int, step: int, steps: int) -> None
     assert [each for each in range(low, low + step * steps + 1) if each in values] == [
         low + step * i for i in range(steps + 1)
     ]
+
+
+@pytest.mark.parametrize(
+    "ends", [{"low": -1e308, "high": 1e308}, {"low": 0.0, "high": 1e308, "step": 1e-300}]
+)
+def test_ends_whose_distance_no_number_holds_are_refused(ends: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="expected (ends|a step) that (are|is) not so"):
+        _section(space={"training.learning_rate": ends})

@@ -1,11 +1,13 @@
 """The folder of a sweep is that of one sweep, which may grow."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.sweeps import trivial_sweep
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.sweep import sweep_folder as module
 from toolchain.sweep.rows import PointRow, PointState
 from toolchain.sweep.sweep_file import parse_sweep
 from toolchain.sweep.sweep_folder import SWEEP, SweepFolder
@@ -100,3 +102,48 @@ def test_a_damaged_row_says_what_to_do(tmp_path: Path) -> None:
     assert "computes this point again" in raised.value.__notes__[0]
     with pytest.raises(CorruptArtifactError, match=r"a\.json"):
         list(folder.rows())
+
+
+def test_the_row_of_another_point_is_no_row(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.write_row(_row("a"))
+    (tmp_path / "points" / "b.json").write_bytes((tmp_path / "points" / "a.json").read_bytes())
+    with pytest.raises(CorruptArtifactError, match=r"b.json' is the row of another point, 'a'"):
+        folder.row("b")
+
+
+def test_a_damaged_claim_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / SWEEP).write_text("{")
+    with pytest.raises(CorruptArtifactError) as caught:
+        SweepFolder(tmp_path).claim(trivial_sweep(seed=[1]))
+    assert "begin the same sweep in another folder" in caught.value.__notes__[0]
+
+
+def test_a_folder_of_other_code_or_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("first")
+    document = {"experiment": {"model": {"module": f"{file}:Net"}}, "grid": {"seed": [1, 2]}}
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.claim(parse_sweep(document))
+    folder.claim(parse_sweep(document | {"grid": {"seed": [1, 2, 3]}}))
+    file.write_text("second")
+    # What is shown of it is what was computed.
+    assert folder.document().shared.point({}).code != parse_sweep(document).shared.point({}).code
+    with pytest.raises(UsageError, match="differs in: .*the code of the network"):
+        folder.claim(parse_sweep(document | {"grid": {"seed": [1, 2, 3]}}))
+    file.write_text("first")
+    monkeypatch.setattr(module, "pumice_version", lambda: "9.9.9")
+    with pytest.raises(UsageError, match="differs in: the version of pumice"):
+        folder.claim(parse_sweep(document | {"grid": {"seed": [1, 2, 3]}}))
+
+
+def test_a_folder_that_does_not_say_its_version_goes_on(tmp_path: Path) -> None:
+    folder, sweep = SweepFolder(tmp_path), trivial_sweep(seed=[1])
+    folder.claim(sweep)
+    content = json.loads((tmp_path / SWEEP).read_text())
+    del content["pumice"]
+    (tmp_path / SWEEP).write_text(json.dumps(content))
+    folder.claim(sweep)
+    assert folder.document().pumice

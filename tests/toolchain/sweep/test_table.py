@@ -68,3 +68,9 @@ def test_numbers_come_back_to_the_last_bit(value: float) -> None:
     row = row_of("a", {"key": value})
     (cells,) = _cells(SweepResults(("key",), (row,)))
     assert float(cells["key"]) == value
+
+
+def test_no_text_is_a_command_of_a_terminal() -> None:
+    row = row_of("a", state=PointState.FAILED, error="\x1b[2J\0 \u202e", settings={"seed": 1})
+    text = table_of(SweepResults(("seed",), (row,)))
+    assert "\\x1b[2J\\x00 \\u202e" in text
