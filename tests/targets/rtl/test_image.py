@@ -11,6 +11,7 @@ from targets.rtl.size import CoreSize, family_of
 from tests.image_graphs import ImageRecipe, random_images
 from tests.random_graphs import Recipe, random_fixed
 from tests.real_graphs import in_reals
+from toolchain import ir
 from toolchain.errors import TargetError
 
 _PLAIN = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True)
@@ -62,16 +63,11 @@ def test_the_load_stream_holds_every_word_once() -> None:
 
 def test_equal_neurons_share_their_parameters() -> None:
     graph = random_fixed(_PLAIN)
+    names = ("du", "dv", "vth", "bias_mantissa", "bias_exponent")
     same = graph.map(
         lambda node: (
-            replace(
-                node,
-                **{
-                    name: np.full_like(getattr(node, name), 3)
-                    for name in ("du", "dv", "vth", "bias_mantissa", "bias_exponent")
-                },
-            )
-            if node.kind == "fixed_lif"
+            replace(node, **{name: np.full_like(getattr(node, name), 3) for name in names})
+            if isinstance(node, ir.FixedLif)
             else node
         )
     )
