@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from targets.rtl.fpga.board import BoardProfile
+from targets.rtl.fpga.design import TOP, Design
 from targets.rtl.fpga.tools import find_tool, run_tool, tool_version
 from toolchain.errors import TargetError
 from toolchain.files.temporary import temporary_folder
@@ -14,7 +15,6 @@ from toolchain.progress import Progress, no_progress
 
 SEED: Final = 1
 """Seed of the placer: the same design gets the same place."""
-_TOP: Final = "board"
 _STAGES: Final = 3
 LUTS, REGISTERS, BLOCK_RAMS, LARGE_RAMS, MULTIPLIERS = (
     "LUTs",
@@ -36,20 +36,6 @@ _FLIP_FLOPS: Final = ("SB_DFF", "TRELLIS_FF")
 _LOGIC: Final = ("SB_LUT4", "LUT4")
 _MEMORIES: Final = {BLOCK_RAMS: ("SB_RAM40_4K", "DP16KD"), LARGE_RAMS: ("SB_SPRAM256KA",)}
 _PRODUCTS: Final = ("SB_MAC16", "MULT18X18D")
-
-
-@final
-@dataclass(frozen=True)
-class Design:
-    """A design in Verilog.
-
-    Attributes:
-        sources: Text of each file, by its name.
-        parameters: Values of the parameters of the top module, which is called `board`.
-    """
-
-    sources: Mapping[str, str]
-    parameters: Mapping[str, int]
 
 
 @final
@@ -124,14 +110,11 @@ def synthesize(design: Design, board: BoardProfile, folder: Path) -> dict[str, i
 
 def synthesis_script(design: Design, board: BoardProfile) -> str:
     """Return what Yosys does with a design."""
-    sources = " ".join(sorted(design.sources))
-    chosen = " ".join(f"-set {name} {value}" for name, value in design.parameters.items())
-    options = "-dsp -spram" if board.device.value.is_ice40 else ""
+    options = "-dsp -spram " if board.device.value.is_ice40 else ""
     return "\n".join(
         (
-            f"read_verilog -DSYNTHESIS {sources}",
-            f"chparam {chosen} {_TOP}" if chosen else "",
-            f"synth_{board.device.value.family} {options} -top {_TOP} -json netlist.json",
+            f"read_verilog -DSYNTHESIS {' '.join(design.sources)}",
+            f"synth_{board.device.value.family} {options}-top {TOP} -json netlist.json",
             "tee -o cells.json stat -json",
             "",
         )
