@@ -24,7 +24,7 @@ def check(
             "--target",
             "-t",
             metavar="NAME",
-            help="loihi1, loihi2 or another chip, c for processors, rtl for FPGAs; by default that of the build.",
+            help="loihi1, loihi2 or another chip, c for processors, rtl for FPGAs; by default the build's.",
         ),
     ] = None,
     chips: Annotated[int, typer.Option(min=1, metavar="N", help="Number of chips.")] = 1,
@@ -52,7 +52,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a build fits a chip, on which cores, a processor or an FPGA, and what a step takes there."""
+    """Say whether a build fits a chip and on which cores, a processor or an FPGA, and what a step takes."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.execution.trace import Trace
     from toolchain.fidelity.resources_page import write_resources

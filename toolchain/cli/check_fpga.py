@@ -32,7 +32,17 @@ def answer_fpgas(checked: "Sequence[Fpga]", *, as_json: bool, chosen: bool) -> N
 def _print_boards(fits: "Sequence[BoardFit]") -> None:
     print_table(
         "boards",
-        ("name", "board", "fullest", "of it", "highest clock", "its own", "cycles a step", "a step", "verdict"),
+        (
+            "name",
+            "board",
+            "fullest",
+            "of it",
+            "highest clock",
+            "its own",
+            "cycles a step",
+            "a step",
+            "verdict",
+        ),
         [
             (
                 fit.board,

@@ -1,4 +1,4 @@
-"""What an FPGA on a board says of a network: whether its design fits, how fast it may run, what a step takes."""
+"""What an FPGA on a board says of a network: whether its design fits, how fast it runs, what a step takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -81,7 +81,7 @@ class BoardFit:
         share = self.seconds / self.step_seconds
         return (
             f"counted from the core's own cycles, measured on no board: {self.cycles:,.0f} cycles a step, "
-            f"{1e6 * self.seconds:,.1f} us at {self.clock.value / 1e6:g} MHz; that is {share:.1%} of a step of "
-            f"{1e3 * self.step_seconds:g} ms, and {1 / sample:,.1f} samples of {self.steps} steps a second; "
-            f"the serial line takes {1e6 * self.line_seconds:,.1f} us a step"
+            f"{1e6 * self.seconds:,.1f} us at {self.clock.value / 1e6:g} MHz; that is {share:.1%} of a step "
+            f"of {1e3 * self.step_seconds:g} ms, and {1 / sample:,.1f} samples of {self.steps} steps a "
+            f"second; the serial line takes {1e6 * self.line_seconds:,.1f} us a step"
         )

@@ -1,13 +1,14 @@
-"""A network's design for a board: the core as large as the network needs it, between its serial line and a clock."""
+"""A network's design for a board: the core as large as the network needs it, and its serial line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, final
 
-from targets.rtl.fpga.board import BoardProfile
 from targets.rtl.image import MemoryImage
 from targets.rtl.layout import MessageSender
+
+from targets.rtl.fpga.board import BoardProfile
 from toolchain.errors import DoesNotFitError, TargetError
 
 TOP: Final = "top"
@@ -21,7 +22,8 @@ _LARGE_BITS: Final = 2**18
 _QUEUE_BITS: Final[Mapping[bool, int]] = {True: 9, False: 11}
 """Address bits of a queue of bytes that fills one block memory of iCE40, and of ECP5."""
 _TOP: Final = """\
-// {title}: a network of {neurons:,} neurons. The core as large as it needs it; what it is loaded with is in `image.bin`.
+// {title}: the core as large as a network of {neurons:,} neurons needs it.
+// What it is loaded with is in `image.bin`.
 module {top} (
     input  wire clock,
     input  wire rx,
@@ -94,7 +96,9 @@ def check_memory(image: MemoryImage, board: BoardProfile) -> None:
     remedy = "prune it, or take a larger board"
     if synapses + sum(needed.values()) > blocks + large:
         total = synapses + sum(needed.values())
-        raise DoesNotFitError("", f"bits of memory ({synapses:,} of them synapses)", total, blocks + large, remedy)
+        raise DoesNotFitError(
+            "", f"bits of memory ({synapses:,} of them synapses)", total, blocks + large, remedy
+        )
     if sum(needed.values()) > blocks:
         named = ", ".join(f"{name} {bits:,}" for name, bits in needed.items())
         raise DoesNotFitError("", f"bits of block memory ({named})", sum(needed.values()), blocks, remedy)

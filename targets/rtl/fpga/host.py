@@ -3,10 +3,10 @@
     python host.py --port /dev/ttyUSB1 --input stimulus.npz --output answers.npz
 
 `stimulus.npz` holds an array `[samples, steps, *features]` for each input; spikes are 0 and 1, and graded
-inputs are in the model's units. `answers.npz` gets what every output sent, as integers: `NAME.spikes` or
+inputs are in the model's units. `answers.npz` gets what every output sent, in integers: `NAME.spikes` or
 `NAME.v`, `[samples, steps, *features]`, and `NAME.classes` where scores are read from it.
 
-From Python: `with Board.connected(folder, "/dev/ttyUSB1") as board: board.load(); spikes = board.run(arrays)`.
+From Python: `with Board.connected(folder, "/dev/ttyUSB1") as board: board.load(); board.run(inputs)`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ _LOAD, _COMPLETE, _REST, _VALUED = 0x80, 0xC0, 0xE0, 0x40
 _POTENTIAL, _STEP_OVER, _MESSAGE = 1, 2, 0
 """What the highest two bits of an answer's first byte mean; 3 is a message with a value."""
 _LOST, _FAULT = 2, 1
+_SHORT_CODE, _SHORT_ANSWER = 14, 12
+"""Most bits of a code that takes one byte beside the first one: of an event, and of an answer."""
 
 
 class BoardError(Exception):
@@ -72,8 +74,8 @@ class Board:
         self._image = (folder / "image.bin").read_bytes()
         self._received = bytearray()
         bits = int(self._form["code_bits"])
-        self._code_bytes = 2 if bits > 14 else 1
-        self._out_bytes = 2 if bits > 12 else 1
+        self._code_bytes = 2 if bits > _SHORT_CODE else 1
+        self._out_bytes = 2 if bits > _SHORT_ANSWER else 1
         self._value_bytes = -(-int(self._form["value_bits"]) // 8)
 
     @classmethod
@@ -92,7 +94,7 @@ class Board:
         form = json.loads((Path(folder) / "network.json").read_text("utf-8"))
         return cls(folder, _Port(serial.Serial(port, form["baud"], timeout=patience_s)))
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -118,61 +120,52 @@ class Board:
         Returns:
             `NAME.spikes` or `NAME.v` of each output, `[samples, steps, *features]`, integers.
         """
-        first = next(iter(inputs.values()))
-        samples, steps = first.shape[:2]
-        answers = self._empty_answers(samples, steps)
-        sent = self._steps(inputs, samples, steps)
+        samples, steps = next(iter(inputs.values())).shape[:2]
+        answers = {
+            _key(form): np.zeros((samples * steps, int(self._output_codes(form).max()) + 1), np.int32)
+            for form in self._form["outputs"]
+        }
+        coming = self._steps(inputs, samples, steps)
         waiting: deque[int] = deque()
-        upcoming = next(sent, None)
-        done = 0
-        while done < samples * steps:
+        upcoming = next(coming, None)
+        for done in range(samples * steps):
             # The board takes the bytes of one step as they come. Those of later steps wait in its queue.
-            while upcoming is not None and (not waiting or sum(waiting) - waiting[0] + len(upcoming) <= self._queue):
+            while upcoming is not None and _behind(waiting, len(upcoming)) <= int(self._form["queue"]):
                 self._line.write(upcoming)
                 waiting.append(len(upcoming))
-                upcoming = next(sent, None)
+                upcoming = next(coming, None)
             self._take_step({name: rows[done] for name, rows in answers.items()})
             waiting.popleft()
-            done += 1
         return {
-            name: rows.reshape(samples, steps, *rows.shape[1:])[..., self._codes[f"{name.rpartition('.')[0]}.out"]]
-            for name, rows in answers.items()
+            _key(form): answers[_key(form)].reshape(samples, steps, -1)[..., self._output_codes(form)]
+            for form in self._form["outputs"]
         }
 
     def classes(self, answers: Arrays) -> Arrays:
         """Return the class with the highest score of each output that scores are read from, `[samples]`."""
         chosen: Arrays = {}
-        for output in self._form["outputs"]:
-            key = f"{output['name']}.{'v' if output['potentials'] else 'spikes'}"
-            scores = _scores(answers[key].reshape(*answers[key].shape[:2], -1), output)
+        for form in self._form["outputs"]:
+            values = answers[_key(form)]
+            scores = _scores(values.reshape(*values.shape[:2], -1), form)
             if scores is not None:
-                chosen[f"{output['name']}.classes"] = scores.argmax(axis=1)
+                chosen[f"{form['name']}.classes"] = scores.argmax(axis=1)
         return chosen
 
-    @property
-    def _queue(self) -> int:
-        return int(self._form["queue"])
-
-    def _empty_answers(self, samples: int, steps: int) -> Arrays:
-        """Return an array for each output, indexed by code: codes have gaps where an image's extent has."""
-        answers: Arrays = {}
-        for output in self._form["outputs"]:
-            codes = self._codes[f"{output['name']}.out"]
-            key = f"{output['name']}.{'v' if output['potentials'] else 'spikes'}"
-            answers[key] = np.zeros((samples * steps, int(codes.max()) + 1), np.int32)
-        return answers
+    def _output_codes(self, form: Mapping[str, Any]) -> NDArray[Any]:
+        return self._codes[f"output{form['number']}"]
 
     def _steps(self, inputs: Mapping[str, NDArray[Any]], samples: int, steps: int) -> Iterator[bytes]:
         """Yield the bytes of every step of every sample."""
         for sample in range(samples):
             for step in range(steps):
-                begin = bytes([_REST]) if step == 0 else b""
-                parts = (self._events(form, inputs[form["name"]][sample, step]) for form in self._form["inputs"])
-                yield begin + b"".join(part + bytes([_COMPLETE]) for part in parts)
+                parts = (
+                    self._events(form, self._codes[f"input{number}"], inputs[form["name"]][sample, step])
+                    for number, form in enumerate(self._form["inputs"])
+                )
+                yield bytes([_REST] * (step == 0)) + b"".join(part + bytes([_COMPLETE]) for part in parts)
 
-    def _events(self, form: Mapping[str, Any], values: NDArray[Any]) -> bytes:
+    def _events(self, form: Mapping[str, Any], codes: NDArray[Any], values: NDArray[Any]) -> bytes:
         """Return the bytes of one input in one step."""
-        codes = self._codes[f"{form['name']}.in"]
         if not form["graded"]:
             return b"".join(self._code(int(code)) for code in np.sort(codes[values.astype(bool)]))
         limit = 2 ** int(form["bits"]) - 1
@@ -189,11 +182,7 @@ class Board:
         return bytes([flag | code >> 8 * count]) + (code & ((1 << 8 * count) - 1)).to_bytes(count, "big")
 
     def _take_step(self, rows: Arrays) -> None:
-        """Read what the board says of one step."""
-        keys = {
-            output["number"]: f"{output['name']}.{'v' if output['potentials'] else 'spikes'}"
-            for output in self._form["outputs"]
-        }
+        """Read what the board says of one step, into a row of each output."""
         while True:
             first = self._take(1)[0]
             kind, source, highest = first >> 6, first >> 4 & 3, first & 15
@@ -202,17 +191,16 @@ class Board:
                 return
             code = highest << 8 * self._out_bytes | int.from_bytes(self._take(self._out_bytes), "big")
             value = 1 if kind == _MESSAGE else int.from_bytes(self._take(3), "big", signed=True)
-            key = keys.get(source, "")
-            # Where potentials are read, spikes of the same population are not, and the other way round.
-            if key.endswith(".v") == (kind == _POTENTIAL) and key in rows and code < rows[key].size:
-                rows[key][code] = value
+            for form in self._form["outputs"]:
+                if form["number"] == source and form["potentials"] == (kind == _POTENTIAL):
+                    rows[_key(form)][code] = value
 
     def _take(self, count: int) -> bytes:
         while len(self._received) < count:
             arrived = self._line.read(4096)
             if not arrived:
                 raise BoardError(
-                    "the board says nothing: is its bitstream that of this folder, and was the network loaded?"
+                    "the board says nothing: is its bitstream that of this folder, and the network loaded?"
                 )
             self._received += arrived
         taken = bytes(self._received[:count])
@@ -238,6 +226,15 @@ class _Port:
 
     def close(self) -> None:
         self._port.close()
+
+
+def _behind(waiting: deque[int], more: int) -> int:
+    """Return the bytes of steps behind the first one that is not over, if so many were sent."""
+    return sum([*waiting, more][1:])
+
+
+def _key(form: Mapping[str, Any]) -> str:
+    return f"{form['name']}.{'v' if form['potentials'] else 'spikes'}"
 
 
 def _check_state(byte: int) -> None:

@@ -108,12 +108,13 @@ def synthesize(design: Design, board: BoardProfile, folder: Path) -> dict[str, i
     return _counted({name.lstrip("\\"): int(number) for name, number in cells.items()})
 
 
-def synthesis_script(design: Design, board: BoardProfile) -> str:
-    """Return what Yosys does with a design."""
+def synthesis_script(design: Design, board: BoardProfile, folder: str = "") -> str:
+    """Return what Yosys does with a design, whose sources lie in a folder such as `verilog/`."""
+    sources = " ".join(folder + name for name in design.sources)
     options = "-dsp -spram " if board.device.value.is_ice40 else ""
     return "\n".join(
         (
-            f"read_verilog -DSYNTHESIS {' '.join(design.sources)}",
+            f"read_verilog -DSYNTHESIS {sources}",
             f"synth_{board.device.value.family} {options}-top {TOP} -json netlist.json",
             "tee -o cells.json stat -json",
             "",
@@ -157,7 +158,10 @@ def _placed(report: Mapping[str, Any]) -> dict[str, int]:
     """Return what nextpnr counts of each resource; it knows better than the netlist."""
     cells = report["utilization"]
     return {
-        name: int(cells[kind]["used"]) for name, kinds in _UTILIZATION.items() for kind in kinds if kind in cells
+        name: int(cells[kind]["used"])
+        for name, kinds in _UTILIZATION.items()
+        for kind in kinds
+        if kind in cells
     }
 
 

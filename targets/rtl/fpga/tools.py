@@ -35,7 +35,7 @@ def find_tool(name: str) -> str:
     Raises:
         TargetUnavailableError: It is not installed.
     """
-    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
     for prefix in _PREFIXES:
         path = shutil.which(prefix + name, path=places)
         if path is not None:
@@ -48,7 +48,12 @@ def tool_version(name: str) -> str:
     tool = find_tool(name)
     flag = "--version" if name.startswith("nextpnr") else "-V"
     done = subprocess.run(  # noqa: S603 - a tool of ours or of the user, no shell
-        [tool, flag], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE_S, check=False
+        [tool, flag],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=_PATIENCE_S,
+        check=False,
     )
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "ersion" in line or "osys" in line]
     return (lines[-1] if lines else Path(tool).name).strip('" ')[:_WIDTH]

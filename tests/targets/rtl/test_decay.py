@@ -25,7 +25,9 @@ def _values(bound: int) -> tuple[IntArray, IntArray]:
     pairs = np.array(list(itertools.product(edges, amounts)))
     wide = rng.integers(-bound + 1, bound, 3000) >> rng.integers(0, 24, 3000)
     values = np.concatenate((pairs[:, 0], wide))
-    return values.astype(np.int32), np.concatenate((pairs[:, 1], rng.integers(0, 4097, 3000))).astype(np.int32)
+    return values.astype(np.int32), np.concatenate((pairs[:, 1], rng.integers(0, 4097, 3000))).astype(
+        np.int32
+    )
 
 
 @pytest.mark.parametrize("width", _WIDTHS)
@@ -44,7 +46,17 @@ def test_every_decay_of_every_value_is_equal(tmp_path: Path) -> None:
         pytest.skip("Verilator is not installed")
     sources = [Path(path).resolve() for path in (BENCHES / "decay_proof.v", VERILOG / "decay.v")]
     harness = (BENCHES / "decay_proof.cpp").resolve()
-    options = ["--cc", "--exe", "--build", "-Wno-WIDTH", "-O3", "--x-assign", "fast", "-GWIDTH=25", "-GCOPIES=64"]
+    options = [
+        "--cc",
+        "--exe",
+        "--build",
+        "-Wno-WIDTH",
+        "-O3",
+        "--x-assign",
+        "fast",
+        "-GWIDTH=25",
+        "-GCOPIES=64",
+    ]
     flags = ["-CFLAGS", "-O3 -march=native -DWIDTH=25 -DCOPIES=64", "--Mdir", str(tmp_path), "-o", "proof"]
     top = ["--top-module", "decay_proof", *sources, harness]
     subprocess.run(["verilator", *options, *flags, *top], check=True, capture_output=True)
