@@ -21,8 +21,8 @@ module uart_rx #(
     always @(posedge clock) calm <= reset ? 2'b11 : {calm[0], line};
     wire level = calm[1];
 
-    localparam [9:0] WHOLE = DIVISOR - 1;
-    localparam [9:0] HALF  = DIVISOR / 2 - 1;
+    localparam [9:0] WHOLE = DIVISOR[9:0] - 10'd1;
+    localparam [9:0] HALF  = {1'b0, DIVISOR[9:1]} - 10'd1;
 
     reg [9:0] wait_left;  // cycles until the line is looked at again
     reg [3:0] bits_left;  // 10 at the start bit, 1 at the stop bit, 0 while idle

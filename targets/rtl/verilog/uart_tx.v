@@ -14,7 +14,7 @@ module uart_tx #(
     output wire       line
 );
 
-    localparam [9:0] WHOLE = DIVISOR - 1;
+    localparam [9:0] WHOLE = DIVISOR[9:0] - 10'd1;
 
     reg [9:0] wait_left;
     reg [3:0] bits_left;
