@@ -16,8 +16,6 @@ of the packages above it, or one of this folder.
 """
 
 import os
-import stat
-import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,9 +27,10 @@ import numba
 from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from toolchain.user_folders import is_writable, own_folder
+
 _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _SETTINGS: Final[Any] = config
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -129,13 +128,13 @@ def _stamp(sources: Path) -> tuple[tuple[str, int, int], ...]:
 def _place(sources: Path) -> str | None:
     """Return Numba's `CACHE_DIR` for a folder of sources: empty means beside them, None means nowhere."""
     asked = os.environ.get(_VARIABLE)
-    if asked and _writable(Path(asked)):
+    if asked and is_writable(Path(asked)):
         return asked
-    if _writable(sources / "__pycache__"):
+    if is_writable(sources / "__pycache__"):
         return ""
-    for folder in _private_folders():
-        if _is_private(folder) and _writable(folder):
-            return str(folder)
+    folder = own_folder()
+    if folder is not None:
+        return str(folder)
     warnings.warn(
         "compiled code can be stored nowhere, so every process compiles anew, which takes long; "
         f"set {_VARIABLE} to a folder of your own",
@@ -143,37 +142,3 @@ def _place(sources: Path) -> str | None:
         stacklevel=2,
     )
     return None
-
-
-def _private_folders() -> list[Path]:
-    folders: list[Path] = []
-    with suppress(RuntimeError):
-        home = os.environ.get("XDG_CACHE_HOME")
-        folders.append((Path(home) if home else Path.home() / ".cache") / "pumice")
-    # There may not even be a temporary folder.
-    with suppress(OSError):
-        folders.append(Path(tempfile.gettempdir()) / f"pumice-{os.geteuid()}")
-    return folders
-
-
-def _is_private(folder: Path) -> bool:
-    """Return whether a folder, created if needed, is this user's alone and cannot be replaced by others."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        itself, parent = folder.lstat(), folder.parent.stat()
-    except OSError:
-        return False
-    closed = stat.S_ISDIR(itself.st_mode) and not stat.S_IMODE(itself.st_mode) & 0o077
-    protected = not parent.st_mode & _OTHERS_WRITE or bool(parent.st_mode & stat.S_ISVTX)
-    return closed and itself.st_uid == os.geteuid() and protected and parent.st_uid in {0, os.geteuid()}
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True

@@ -1,7 +1,7 @@
 // A memory with one port that writes and one that reads.
 //
-// Contract:   a word that is read while it is written comes out as it was before. Nothing is known of a word before it
-//             is first written.
+// Contract:   of a word that is read while it is written, and of one that was never written, nothing is known. So no
+//             circuit is needed that compares the addresses; in simulations the first comes out inverted.
 // Latency:    1 cycle from `read_address` to `read_data`.
 // Throughput: one read and one write a cycle.
 module ram #(
@@ -17,11 +17,15 @@ module ram #(
     output reg         [WIDTH-1:0] read_data
 );
 
+    (* no_rw_check *)
     reg [WIDTH-1:0] words [0:DEPTH-1];
 
     always @(posedge clock) begin
         if (write) words[write_address] <= write_data;
         read_data <= words[read_address];
+`ifndef SYNTHESIS
+        if (write && write_address == read_address) read_data <= ~words[read_address];
+`endif
     end
 
 endmodule

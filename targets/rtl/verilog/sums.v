@@ -7,7 +7,7 @@
 //             lost `drops` bits, rounded down.
 // Latency:    1 cycle to `sum`.
 // Throughput: one addition a cycle, to any sum: where two of one sum follow one another, the second takes the first's
-//             result from a register, since the memory still gives what was there before.
+//             result from a register: the memory says nothing of a word in the cycle in which it is written.
 module sums #(
     parameter DEPTH = 256,
     parameter ADDRESS_BITS = $clog2(DEPTH),
