@@ -18,19 +18,20 @@ module uart_tx #(
 
     reg [9:0] wait_left;
     reg [3:0] bits_left;
-    reg [8:0] shifted;  // the bit on the line is the lowest
+    // The lowest is on the line. Inverted, since registers are zero at power-up, and the line rests at 1.
+    reg [8:0] inverted;
 
     assign ready = bits_left == 4'd0;
-    assign line  = shifted[0];
+    assign line  = !inverted[0];
 
     always @(posedge clock)
         if (reset) begin
             wait_left <= 10'd0;
             bits_left <= 4'd0;
-            shifted   <= 9'h1ff;
+            inverted  <= 9'd0;
         end else if (ready) begin
             if (valid) begin
-                shifted   <= {byte_in, 1'b0};
+                inverted  <= {~byte_in, 1'b1};
                 bits_left <= 4'd10;
                 wait_left <= WHOLE;
             end
@@ -39,7 +40,7 @@ module uart_tx #(
         else begin
             wait_left <= WHOLE;
             bits_left <= bits_left - 4'd1;
-            shifted   <= {1'b1, shifted[8:1]};
+            inverted  <= {1'b0, inverted[8:1]};
         end
 
 endmodule
