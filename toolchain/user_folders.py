@@ -11,7 +11,7 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_folder() -> Path | None:
-    """Return the first that can be used: `pumice` in the user's cache, or `pumice-UID` in the temporary folder.
+    """Return `pumice` in the user's cache, or else `pumice-UID` in the temporary folder.
 
     It belongs to this user and is closed to all others; None if there is no such folder.
     """

@@ -113,9 +113,12 @@ class CoreCall:
         """
         reading, writing = folder / "asked", folder / "answered"
         asked.tofile(reading)
-        with reading.open("rb") as source, writing.open("wb") as sink:
-            with Held(lambda: self.start(folder, config, 1, source, sink), end_program) as child:
-                self._watch(child, writing, asked.shape, told)
+        with (
+            reading.open("rb") as source,
+            writing.open("wb") as sink,
+            Held(lambda: self.start(folder, config, 1, source, sink), end_program) as child,
+        ):
+            self._watch(child, writing, asked.shape[0], told)
         answers = np.fromfile(writing, np.uint32)[1:]
         if answers.size == 0 or answers.size % (asked.shape[0] * asked.shape[1]):
             # An interpreter ends with 0, whatever it ran.
@@ -124,7 +127,7 @@ class CoreCall:
         return answers.reshape(*asked.shape[:2], -1), beats
 
     def _watch(
-        self, child: "subprocess.Popen[bytes]", writing: Path, extent: tuple[int, ...], told: Callable[[int], None]
+        self, child: "subprocess.Popen[bytes]", writing: Path, samples: int, told: Callable[[int], None]
     ) -> None:
         size, since = -1, time.monotonic()
         while True:
@@ -135,7 +138,7 @@ class CoreCall:
             if status is not None:
                 if status:
                     raise failure(status, 0)
-                told(extent[0])
+                told(samples)
                 return
             now = writing.stat().st_size
             if now != size:

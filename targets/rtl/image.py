@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.rtl.instructions import LENGTH, Flag, Instruction, Operation, Ring
-from targets.rtl.layout import MessageLayout, MessageSender, Reading, lay_out_messages, sends_values
+from targets.rtl.layout import (
+    MessageLayout,
+    MessageSender,
+    Reader,
+    Reading,
+    lay_out_messages,
+    sends_values,
+)
 from targets.rtl.parameters import PLAIN_COLUMNS, RULED_COLUMNS, firing_flags, parameters_of
 from targets.rtl.rows import rows_of_matrix
 from targets.rtl.size import CoreSize
@@ -110,7 +117,7 @@ class _ImageWriter:
     def __init__(self, graph: Graph, lanes: int) -> None:
         self._graph, self._lanes = graph, lanes
         self._layout = lay_out_messages(graph, lanes)
-        self._scales = {node.name: scale_of(graph, node) for node in (*graph.synapses, *graph.poolings)}
+        self._scales = {node.name: scale_of(graph, node) for node in graph if isinstance(node, Reader)}
         readings = [each for reads in self._layout.readings.values() for each in reads]
         folds = sum(self._scales[each.node.name].folds for each in readings)
         turns = len(self._layout.senders) + len(readings) + folds
@@ -140,7 +147,8 @@ class _ImageWriter:
         tables = np.array(words + self._tables, np.int64)
         synapses = np.concatenate([np.zeros((self._lanes, 1), np.int64), *self._synapses], axis=1)
         parameters = np.concatenate(self._parameters)
-        largest = max(int(tables.max()), messages, synapses.shape[1], *map(_last_code, self._layout.senders.values()))
+        codes = [int(sender.codes.max()) for sender in self._layout.senders.values()]
+        largest = max(int(tables.max()), messages, synapses.shape[1], *codes)
         if largest >= 2**_MOST_BITS:
             raise TargetError(
                 f"graph '{self._graph.name}' needs addresses up to {largest}, the core has 32 bits",
@@ -188,9 +196,9 @@ class _ImageWriter:
         if isinstance(reading.node, ir.FixedDense) and reading.weights is not None:
             rows = rows_of_matrix(reading.node, reading.weights, sender)
             table = self._put(rows.starts + self._put_synapses(rows.words))
-            return Instruction(
-                Operation.DELIVER | flags, sums=sums, table=table, scale=scale.shift
-            ).opening(ring, reading.steps)
+            return Instruction(Operation.DELIVER | flags, sums=sums, table=table, scale=scale.shift).opening(
+                ring, reading.steps
+            )
         window = self._window(reading, sender, target)
         return replace(
             window, operation=Operation.CONVOLVE | flags, sums=sums, scale=window.scale | scale.shift
@@ -267,7 +275,9 @@ class _ImageWriter:
     def _put_kernels(self, name: str, window: KernelWindow) -> int:
         """Append kernels, two groups of weights a word; return where they begin, in groups."""
         if name not in self._kernels:
-            padded = np.concatenate([window.weights, np.zeros((len(window.weights) % 2, self._lanes), np.int64)])
+            padded = np.concatenate(
+                [window.weights, np.zeros((len(window.weights) % 2, self._lanes), np.int64)]
+            )
             words = padded[::2] | padded[1::2] << 8
             self._kernels[name] = 2 * self._put_synapses(words.T)
         return self._kernels[name]
@@ -292,10 +302,13 @@ class _ImageWriter:
 
     def _sum_widths(self) -> dict[str, int]:
         """Return bits of sums and currents within which nothing is lost, or those of the reference."""
-        reaches = [reach_of(self._graph, each) for each in (*self._graph.synapses, *self._graph.poolings)]
+        reaches = [reach_of(self._graph, each) for each in self._graph if isinstance(each, Reader)]
         whole = [
-            sum(reach_of(self._graph, each) for each in map(self._graph.__getitem__, node.inputs)
-                if isinstance(each, ir.FixedDense | ir.FixedConv2d))
+            sum(
+                reach_of(self._graph, each)
+                for each in map(self._graph.__getitem__, node.inputs)
+                if isinstance(each, ir.FixedDense | ir.FixedConv2d)
+            )
             for node in self._graph.populations
         ]
         bits = max([*reaches, *whole, 1]).bit_length() + 1
@@ -312,7 +325,3 @@ def _rings(layout: MessageLayout) -> dict[str, Ring]:
         rings[name] = Ring(start, sender.stride, sender.slots)
         start = rings[name].end
     return rings
-
-
-def _last_code(sender: MessageSender) -> int:
-    return int(sender.codes.max())

@@ -8,7 +8,7 @@ window reads it has bit fields for row, column and channel.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ class MessageSender:
 
     @property
     def jumps(self) -> tuple[int, int, int, int]:
-        """What a sweep counts codes by: groups of a pixel, pixels of a row, and what codes jump after each."""
+        """What a sweep counts codes by: groups of a pixel, pixels of a row, and jumps after each."""
         if not self.windowed:
             return 0, 0, 0, 0
         pixel, columns = (1 << self.channel_bits) // self.lanes, self.shape[2]

@@ -32,7 +32,10 @@ def parameters_of(node: ir.FixedLif, sender: MessageSender) -> NDArray[np.int64]
     columns[sender.places] = _columns(node)
     table = columns.reshape(sender.groups, sender.lanes, RULED_COLUMNS)
     for period in sorted({1, sender.channel_groups}):
-        if sender.groups % period == 0 and (table.reshape(-1, period, *table.shape[1:]) == table[:period]).all():
+        if (
+            sender.groups % period == 0
+            and (table.reshape(-1, period, *table.shape[1:]) == table[:period]).all()
+        ):
             return table[:period]
     return table
 
@@ -47,7 +50,12 @@ def _columns(node: ir.FixedLif) -> NDArray[np.int64]:
 
     keep_current = DECAY_UNITY - 1 - flat(node.du)
     keep_potential = DECAY_UNITY - flat(node.dv)
-    bias, vth, amount, adaptation = flat(node.bias), flat(node.vth), flat(node.reset_amount), flat(node.adaptation)
+    bias, vth, amount, adaptation = (
+        flat(node.bias),
+        flat(node.vth),
+        flat(node.reset_amount),
+        flat(node.adaptation),
+    )
     keep_rise = zero if node.adaptation_decay is None else DECAY_UNITY - flat(node.adaptation_decay)
     return np.stack(
         [

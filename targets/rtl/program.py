@@ -73,7 +73,7 @@ class CoreRun:
 
     Attributes:
         trace: What its neurons did.
-        cycles: Cycles of every step, `[batch, time]`, from its first event until the core says that it is over.
+        cycles: Cycles of every step, `[batch, time]`, from its first event until it is over.
         beats: What went out: kind, source, index and value, `[beats, 4]`.
     """
 
@@ -102,7 +102,7 @@ class RtlProgram:
         if size is None or size.memory_bytes > _LARGEST:
             needed = self.image.size.memory_bytes
             raise TargetError(
-                f"graph '{graph.name}' needs memories of {needed / 2**20:.0f} MiB, simulations have fewer than "
+                f"graph '{graph.name}' needs memories of {needed / 2**20:.0f} MiB, a simulation has "
                 f"{_LARGEST >> 20}",
                 "prune it, or run it on the emulator, which gives the same integers",
             )
@@ -218,7 +218,7 @@ class RtlSession:
                 folder, config_words(image, size), batch, subprocess.PIPE, subprocess.PIPE
             )
             weakref.finalize(self, end_program, self._child)
-            loaded = memoryview(np.empty(4, np.uint8))
+            loaded = memoryview(bytearray(4))
             receive(self._child, cast("IO[bytes]", self._child.stdout), loaded, call.patience_s)
         self.reset()
 

@@ -1,8 +1,8 @@
 """Synapses of a matrix as rows: for every code of a sender, the words that its message walks through.
 
 A word holds a synapse for each lane: a byte of weight, and in how many groups from the target of the word
-before, in this lane and row, its target lies. A target that is too far goes by way of words of weight zero, and
-so does a lane that has fewer synapses in this row than others.
+before, in this lane and row, its target lies. A target that is too far goes by way of words of weight zero;
+a lane that has fewer synapses in this row than others ends with such words.
 """
 
 from dataclasses import dataclass

@@ -76,7 +76,9 @@ def find_simulator(chosen: Simulator | None = None) -> Simulator:
     raise TargetUnavailableError(
         "rtl",
         f"there is {'neither ' if chosen is None else 'no '}{names} with all that it needs",
-        "apt-get install verilator make g++" if chosen is not Simulator.ICARUS else "apt-get install iverilog",
+        "apt-get install verilator make g++"
+        if chosen is not Simulator.ICARUS
+        else "apt-get install iverilog",
     )
 
 
@@ -120,9 +122,8 @@ def simulated_core(simulator: Simulator, size: CoreSize) -> SimulatedCore:
             raise _failure(simulator, folder, problem or "it wrote no program")
         made = program.read_bytes()
     if place is not None:
-        with suppress(OSError, TargetError):
-            with replacing_file(place) as temporary:
-                temporary.write_bytes(made)
+        with suppress(OSError, TargetError), replacing_file(place) as temporary:
+            temporary.write_bytes(made)
     return SimulatedCore(simulator, size, made)
 
 
@@ -156,7 +157,18 @@ def _command(simulator: Simulator, size: CoreSize) -> list[str]:
     files = [source.name for source in sources(simulator)]
     if simulator is Simulator.ICARUS:
         parameters = [f"-Pbench.{name}={value}" for name, value in size.parameters.items()]
-        return ["iverilog", "-g2005", "-Wall", "-Wno-timescale", "-s", "bench", *parameters, "-o", _PROGRAM, *files]
+        return [
+            "iverilog",
+            "-g2005",
+            "-Wall",
+            "-Wno-timescale",
+            "-s",
+            "bench",
+            *parameters,
+            "-o",
+            _PROGRAM,
+            *files,
+        ]
     parameters = [f"-G{name}={value}" for name, value in size.parameters.items()]
     macros = f"-DLANES={size.lanes} -DVALUE_WIDTH={max(size.value_bits, 1)}"
     return [

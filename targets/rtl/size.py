@@ -1,4 +1,4 @@
-"""How large a core is: the parameters of the Verilog module, as a network needs them or as a family has them."""
+"""How large a core is: parameters of the Verilog module, as a network needs them or a family has them."""
 
 from dataclasses import asdict, dataclass
 from typing import Final, final

@@ -1,7 +1,7 @@
 """Weights as the bytes that synapses hold, and how large the sums of a connection get."""
 
-from typing import Any, final
 from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray

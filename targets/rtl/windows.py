@@ -1,8 +1,8 @@
 """Convolutions and poolings: kernels once, and lists that say which positions a row and a column reach.
 
-The weight of a kernel's element, and the sum that it is added to, lie at sums of three offsets: of the channel,
-of the row and of the column of the pixel that spikes. So strides, paddings and dilations cost the core no
-arithmetic but additions.
+The weight of a kernel's element, and the sum that it is added to, lie at sums of three offsets: of the
+channel, of the row and of the column of the pixel that spikes. So strides, paddings and dilations cost the
+core no arithmetic but additions.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from toolchain import ir
 from toolchain.ir import Pooling
 
 Offsets = list[list[tuple[int, int]]]
-"""For every coordinate, what is added to the place of the weight and to that of the sum, for each position."""
+"""For every coordinate, what is added to the places of weight and sum, for each position."""
 
 
 @final
@@ -45,9 +45,7 @@ def pooling_kernels(lanes: int) -> NDArray[np.int64]:
     return np.eye(lanes, dtype=np.int64)
 
 
-def window_of(
-    node: ir.FixedConv2d | Pooling, sender: MessageSender, target_channels: int
-) -> KernelWindow:
+def window_of(node: ir.FixedConv2d | Pooling, sender: MessageSender, target_channels: int) -> KernelWindow:
     """Return the window of a convolution or pooling.
 
     Args:
