@@ -72,7 +72,7 @@ def implement(design: Design, board: BoardProfile, progress: Progress = no_progr
     """
     family = board.device.value.family
     find_tool(_packer(board))
-    tools = tuple(f"{name}: {tool_version(name)}" for name in ("yosys", f"nextpnr-{family}"))
+    tools = tuple(tool_version(name) for name in ("yosys", f"nextpnr-{family}"))
     with temporary_folder("fpga") as folder:
         netlist = synthesize(design, board, folder)
         progress(1, _STAGES)

@@ -5,6 +5,7 @@ the system are taken where that is not installed.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from toolchain.interrupts import Held
 
 INSTALL: Final = "python -m pip install 'pumice[fpga]'"
 _PREFIXES: Final = ("yowasp-", "")
+_VERSION: Final = re.compile(r"\b\d+(\.\d+)+\b")
 _LOG: Final = "log.txt"
 _LINES: Final = 12
 """Lines of a tool's message that are shown."""
@@ -44,7 +46,7 @@ def find_tool(name: str) -> str:
 
 
 def tool_version(name: str) -> str:
-    """Return what a tool says of its version, in one line."""
+    """Return a tool and the number of its version."""
     tool = find_tool(name)
     flag = "--version" if name.startswith("nextpnr") else "-V"
     done = subprocess.run(  # noqa: S603 - a tool of ours or of the user, no shell
@@ -55,8 +57,8 @@ def tool_version(name: str) -> str:
         timeout=_PATIENCE_S,
         check=False,
     )
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "ersion" in line or "osys" in line]
-    return (lines[-1] if lines else Path(tool).name).strip('" ')[:_WIDTH]
+    number = _VERSION.search(done.stdout + done.stderr)
+    return f"{name} {number[0] if number else 'of an unknown version'}"
 
 
 def run_tool(name: str, arguments: Sequence[str], folder: Path, made: str) -> str:
