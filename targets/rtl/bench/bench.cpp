@@ -148,6 +148,8 @@ class Core {
         model_->out_ready = !stalls();
         model_->clock = 0;
         model_->eval();
+        // Before the first edge with a reset nothing means anything.
+        if (model_->reset) return;
         if (model_->trace_valid) note_neurons();
         if (model_->out_valid && model_->out_ready) note_beat();
     }

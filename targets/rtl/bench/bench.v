@@ -86,13 +86,14 @@ module bench;
             out_ready = !stalls;
             #1;
             taken = stream == 0 ? load_ready : in_ready;
-            if (trace_valid)
+            // Before the first edge with a reset nothing means anything.
+            if (!reset && trace_valid)
                 for (lane = 0; lane < LANES; lane = lane + 1) begin
                     spikes[trace_group * LANES + lane] = {24'd0, trace_spikes[8*lane +: 8]};
                     v[trace_group * LANES + lane] = {{8{trace_v[24*lane+23]}}, trace_v[24*lane +: 24]};
                     u[trace_group * LANES + lane] = trace_u[32*lane +: 32];
                 end
-            if (out_valid && out_ready) begin
+            if (!reset && out_valid && out_ready) begin
                 if (out_kind == STEP_OVER) step_over = 1'b1;
                 if (beats != 0) begin
                     $fwrite(beats, "%u", {30'd0, out_kind});
