@@ -45,7 +45,7 @@ def put_fake_tools(
     }
     for name, work in writes.items():
         failure = "echo 'ERROR: no room for it'; exit 1" if name == fails else work
-        version = f'case "$1" in -V|--version) echo "{name} version 1"; exit 0;; esac'
+        version = f'case "$1" in -V|--version) echo "{name} version 1.2"; exit 0;; esac'
         tool = places / f"yowasp-{name}"
         tool.write_text(f'#!/bin/sh\n{version}\necho "{name} $*" >> {folder}/calls.txt\n{failure}\n')
         tool.chmod(0o755)
