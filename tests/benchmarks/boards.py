@@ -1,7 +1,7 @@
 """Networks on the FPGAs of boards: `python -m tests.benchmarks.boards NAME=BUILD[:BOARD[:LANES]] ...`.
 
-Each build is placed and routed for a board, or for all, and simulated on its own test samples: cycles are those of
-the simulation, and every spike and potential is compared with the reference. It writes the table in
+Each build is placed and routed for a board, or for all, and simulated on its own test samples: cycles are
+those of the simulation, and every spike and potential is compared with the reference. It writes the table in
 `targets/rtl/fpga/README.md`.
 """
 
@@ -48,8 +48,18 @@ def row(name: str, fit: BoardFit, cycles: float) -> str:
         for each in _RESOURCES
     ]
     seconds = cycles / fit.clock.value
-    highest = "no place" if fit.highest is None else f"{fit.highest / 1e6:.1f} (the board's: {fit.clock.value / 1e6:g})"
-    numbers = (*counts, highest, f"{cycles:,.0f}", f"{1e6 * seconds:,.0f}", f"{1 / (fit.steps * seconds):,.0f}")
+    highest = (
+        "no place"
+        if fit.highest is None
+        else f"{fit.highest / 1e6:.1f} (the board's: {fit.clock.value / 1e6:g})"
+    )
+    numbers = (
+        *counts,
+        highest,
+        f"{cycles:,.0f}",
+        f"{1e6 * seconds:,.0f}",
+        f"{1 / (fit.steps * seconds):,.0f}",
+    )
     return f"| {name} | {fit.board} | {fit.parameters['LANES']} | {' | '.join(numbers)} |"
 
 

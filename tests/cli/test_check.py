@@ -193,7 +193,10 @@ def test_what_only_a_chip_with_cores_has_is_refused_for_a_microcontroller(
 def test_boards_are_all_listed_and_one_is_told_with_its_sources(
     small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = {"icebreaker": board_fit(), "ulx3s-85f": board_fit(board="ulx3s-85f", highest=None, problem="no room")}
+    fits = {
+        "icebreaker": board_fit(),
+        "ulx3s-85f": board_fit(board="ulx3s-85f", highest=None, problem="no room"),
+    }
     monkeypatch.setattr(RtlTarget, "boards", tuple(fits))
     monkeypatch.setattr(RtlTarget, "fit_board", lambda *given: fits[given[3]])
     assert main(["check", str(small_build), "-t", "rtl"]) == 0

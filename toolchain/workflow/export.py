@@ -76,7 +76,7 @@ def export_build(
         designer = load_designer(written)
         named = board if isinstance(board, str | Path) else Path(board)
         with replacing_folder(folder) as temporary:
-            return designer.write_board(build.graph(Stage.FIXED), named, temporary, progress)
+            return designer.write_board(build.graph(stage or Stage.FIXED), named, temporary, progress)
     graph = build.graph(stage or (Stage.FLOAT if written == "nir" else Stage.FIXED))
     with replacing_folder(folder) as temporary:
         return _write(graph, temporary, written, convention, dt)

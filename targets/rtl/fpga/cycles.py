@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+
 from targets.rtl.image import MemoryImage
 from targets.rtl.instructions import LENGTH, Flag, Operation
 from targets.rtl.layout import IntVector, MessageSender
-
 from toolchain.arrays import Array, Floats
 from toolchain.execution.activity import Activity
 

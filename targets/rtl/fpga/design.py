@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, final
 
+from targets.rtl.fpga.board import BoardProfile
 from targets.rtl.image import MemoryImage
 from targets.rtl.layout import MessageSender
-
-from targets.rtl.fpga.board import BoardProfile
 from toolchain.errors import DoesNotFitError, TargetError
 
 TOP: Final = "top"

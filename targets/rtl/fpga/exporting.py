@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from targets.rtl.image import MemoryImage
 
 from targets.rtl.fpga.board import BoardProfile
 from targets.rtl.fpga.design import Design, output_senders
 from targets.rtl.fpga.implementation import Implementation, synthesis_script
+from targets.rtl.image import MemoryImage
 from toolchain import ir
 from toolchain.files.documents import Document, write_document
 from toolchain.files.npz import write_arrays

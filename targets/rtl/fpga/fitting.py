@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-from targets.rtl.image import MemoryImage, memory_image
-
 from targets.rtl.fpga.board import BoardProfile, load_board
 from targets.rtl.fpga.cycles import count_cycles, line_bytes
 from targets.rtl.fpga.design import Design, check_memory, design_of, memory_bits
@@ -18,6 +16,7 @@ from targets.rtl.fpga.implementation import (
     Implementation,
     implement,
 )
+from targets.rtl.image import MemoryImage, memory_image
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.execution.activity import Activity
 from toolchain.ir import Graph

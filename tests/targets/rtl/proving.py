@@ -1,4 +1,4 @@
-"""Proofs of Verilog by a solver: Yosys writes what a module does as equations, z3 looks for a counterexample."""
+"""Proofs of Verilog: Yosys writes what a module does as equations, z3 looks for a counterexample."""
 
 import shutil
 import subprocess

@@ -107,7 +107,9 @@ def test_an_export_has_all_that_a_board_and_its_host_need(
 
 def _wide(inputs: int, size: int) -> Graph:
     weights = np.full((size, inputs), 2)
-    dense = ir.FixedDense(name="in", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY)
+    dense = ir.FixedDense(
+        name="in", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY
+    )
     return Graph(
         (
             ir.Input(name="x", shape=(inputs,)),
