@@ -1,4 +1,4 @@
-"""What a network takes on a board, with stand-ins for the tools; and the cycles of a step, as they are simulated."""
+"""What a network takes on a board, with stand-ins for the tools; and cycles, as they are simulated."""
 
 import json
 import shutil
@@ -152,7 +152,7 @@ def test_more_outputs_than_the_line_tells_apart_are_refused() -> None:
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize(("kind", "seed"), [("networks", 2), ("networks", 5), ("images", 0), ("images", 2)])
 def test_cycles_are_those_of_a_simulation(kind: str, seed: int, lanes: int) -> None:
-    """But for what is only known in the mean: lists without a message, and spikes of several lanes at once."""
+    """But for what a mean does not know: lists without a message, and spikes of several lanes at once."""
     if shutil.which("verilator") is None:
         pytest.skip("Verilator is not installed")
     graph, stimuli = drawn(kind, seed)

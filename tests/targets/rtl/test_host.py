@@ -1,4 +1,4 @@
-"""A host and the whole top level of a board, simulated bit by bit of the serial line, against the reference."""
+"""A host and the top level of a board, simulated bit by bit of its serial line, against the reference."""
 
 import re
 import subprocess
@@ -105,7 +105,7 @@ class _ScriptedLine:
             at += length
         self.most_behind = max(self.most_behind, sum(list(self._steps)[1:]))
 
-    def read(self, most: int, /) -> bytes:
+    def read(self, _most: int, /) -> bytes:
         if not self.talks:
             return b""
         self._steps.popleft()
