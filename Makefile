@@ -183,6 +183,11 @@ c-sweep: $(READY) ## 2,000 random graphs as C with every warning and sanitizer, 
 	for kind in networks images; do $(BIN)/python -m tests.parity.c_sweep $$kind 1000 --sanitized; $(BIN)/python -m tests.parity.c_sweep $$kind 100 --compiler clang; \
 	for machine in cortex-m4 riscv32; do $(BIN)/python -m tests.parity.c_sweep $$kind 50 --on $$machine; done; $(BIN)/python -m tests.parity.c_sweep $$kind 100 --cppcheck; done
 
+.PHONY: rtl-sweep
+rtl-sweep: $(READY) ## 1,000 random graphs on the simulated core with 1, 2 and 8 lanes, and 50 in Icarus, all streams stalling (an hour)
+	for kind in networks images; do for lanes in 1 2 8; do $(BIN)/python -m tests.parity.rtl_sweep $$kind 500 --lanes $$lanes || exit 1; done; \
+	$(BIN)/python -m tests.parity.rtl_sweep $$kind 25 --lanes 8 --simulator iverilog --exact || exit 1; done
+
 .PHONY: peers
 peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with
 	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt

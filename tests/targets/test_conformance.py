@@ -52,6 +52,7 @@ def test_the_installed_targets_are_found_by_name() -> None:
         "loihi1",
         "loihi2",
         "onnx",
+        "rtl",
     }
     with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
         load_target("lave")
@@ -67,4 +68,5 @@ def test_their_status_is_told_without_building_anything() -> None:
         ("loihi1", None),
         ("loihi2", None),
         ("onnx", None),
+        ("rtl", None),
     ]

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from targets.rtl.program import CoreRun, CoreSimulation, RtlProgram
+from targets.rtl.simulator import Simulator
+from targets.rtl.size import CoreSize
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
@@ -56,3 +59,13 @@ def expected_beats(program: RtlProgram, trace: Trace) -> NDArray[np.int64]:
                         beats += [(_POTENTIAL, source, first + lane, full[lane]) for lane in range(lanes)]
             beats.append((_OVER, 0, 0, 0))
     return np.array(beats, np.int64).reshape(-1, 4)
+
+
+SMALL = CoreSize(1, 1, 256, 64, 64, 16, 16, 16, 0, 32, 25, rules=False, images=False)
+"""A core that compiles in a moment."""
+
+
+def require(simulator: Simulator) -> None:
+    """Skip a test where a simulator is missing."""
+    if simulator.missing:
+        pytest.skip(f"no {', '.join(simulator.missing)} here: apt-get install {simulator.value}")
