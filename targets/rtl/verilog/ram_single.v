@@ -15,7 +15,6 @@ module ram_single #(
     output reg         [WIDTH-1:0] read_data
 );
 
-    (* ram_style = "huge" *)
     reg [WIDTH-1:0] words [0:DEPTH-1];
 
     always @(posedge clock)
