@@ -112,9 +112,10 @@ def synthesis_script(design: Design, board: BoardProfile, folder: str = "") -> s
     """Return what Yosys does with a design, whose sources lie in a folder such as `verilog/`."""
     sources = " ".join(folder + name for name in design.sources)
     options = "-dsp -spram " if board.device.value.is_ice40 else ""
+    defined = "-DSYNTHESIS -DLARGE_RAMS" if board.large_rams.value else "-DSYNTHESIS"
     return "\n".join(
         (
-            f"read_verilog -DSYNTHESIS {sources}",
+            f"read_verilog {defined} {sources}",
             f"synth_{board.device.value.family} {options}-top {TOP} -json netlist.json",
             "tee -o cells.json stat -json",
             "",
