@@ -61,7 +61,7 @@ def count_cycles(image: MemoryImage, activity: Activity) -> dict[str, float]:
             case Operation.DELIVER:
                 cycles[EVENTS] += _DELIVERED * rates.sum()
                 starts = image.tables[words[7] :]
-                cycles[SYNAPSES] += rates @ (starts[sender.codes + 1] - starts[sender.codes])
+                cycles[SYNAPSES] += float(rates @ (starts[sender.codes + 1] - starts[sender.codes]))
             case Operation.CONVOLVE:
                 events, synapses = _window(image, words, sender, rates)
                 cycles[EVENTS] += events

@@ -88,7 +88,7 @@ class Board:
             patience_s: Seconds after which a board that says nothing counts as dead.
         """
         try:
-            import serial  # noqa: PLC0415 # pyright: ignore[reportMissingModuleSource, reportMissingImports]
+            import serial  # noqa: PLC0415 - only where there is a port
         except ImportError:
             raise BoardError("the serial port needs pyserial: python -m pip install pyserial") from None
         form = json.loads((Path(folder) / "network.json").read_text("utf-8"))
@@ -287,7 +287,8 @@ def main(arguments: list[str] | None = None) -> int:
         if name.endswith(".classes"):
             print(*values.tolist())
     if chosen.output:
-        np.savez(chosen.output, **answers)
+        arrays: dict[str, Any] = dict(answers)
+        np.savez(chosen.output, **arrays)
     return 0
 
 

@@ -34,10 +34,9 @@ def prove_neuron(folder: Path, parameters: Mapping[str, int], spoil: tuple[str, 
     chosen = " ".join(f"-set {name} {value}" for name, value in parameters.items())
     script = (
         f"read_verilog -sv -formal {plain} neuron.v",
-        f"read_verilog -sv -formal {(BENCHES / 'decay_free.vh').resolve()}",
-        f"read_verilog -sv {(VERILOG / 'ram.v').resolve()}",
+        f"read_verilog -sv -formal {(BENCHES / 'free_parts.vh').resolve()}",
         f"chparam {chosen} -set STATE_DEPTH 2 -set PARAMETER_DEPTH 2 neuron",
-        "prep -top neuron -nordff; flatten; memory -nordff -nomap; opt_clean",
+        "prep -top neuron; flatten; opt_clean",
         "setundef -undriven -anyseq; write_smt2 -wires neuron.smt2",
     )
     command = ["yosys", "-q", "-p", "; ".join(script)]

@@ -21,7 +21,7 @@ def test_no_state_and_no_input_gives_another_neuron(parameters: dict[str, int], 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("potential > $signed", "potential >= $signed"),
+        ("potential}) > $signed", "potential}) >= $signed"),
         ("driven <= -LIMIT", "driven < -LIMIT"),
         ("driven > LIMIT", "driven >= LIMIT"),
         ("24'h800001", "24'h800000"),
