@@ -11,10 +11,12 @@ import numpy as np
 from targets.rtl.image import MemoryImage
 from targets.rtl.instructions import LENGTH, Flag, Operation
 from targets.rtl.layout import IntVector, MessageSender
+from targets.rtl.weights import scale_of
 from toolchain.arrays import Array, Floats
 from toolchain.execution.activity import Activity
 
-PROGRAM, INPUT, EVENTS, SYNAPSES, NEURONS, MESSAGES = (
+REST, PROGRAM, INPUT, EVENTS, SYNAPSES, NEURONS, MESSAGES = (
+    "rest before a sample",
     "instructions",
     "input",
     "events",
@@ -34,6 +36,8 @@ _ELEMENT: Final = 2
 _FIRED: Final = 6
 _POOLED: Final = 3
 _FOLDED: Final = 3
+_GROUPS: Final = 6
+"""The word of an instruction that says how many groups it takes."""
 _OPERATION: Final = 7
 """The bits of an operation in the first word of an instruction."""
 
@@ -41,20 +45,28 @@ _OPERATION: Final = 7
 def count_cycles(image: MemoryImage, activity: Activity) -> dict[str, float]:
     """Return the cycles of a step by what they are for, in the mean over a run.
 
-    Streams count as never waiting, and spikes of several lanes as independent of one another.
+    Streams count as never waiting, spikes of several lanes as independent of one another, and all steps of a
+    sample as equally busy.
 
     Args:
         image: What the core is loaded with.
         activity: Events of its sources in a run.
     """
-    cycles = dict.fromkeys((PROGRAM, INPUT, EVENTS, SYNAPSES, NEURONS, MESSAGES), 0.0)
+    cycles = dict.fromkeys((REST, PROGRAM, INPUT, EVENTS, SYNAPSES, NEURONS, MESSAGES), 0.0)
+    cycles[REST] = (_INSTRUCTION + int(image.tables[_GROUPS])) / activity.steps
+    ages = _ages(image)
     for words, sender in _instructions(image):
         cycles[PROGRAM] += _INSTRUCTION
         if sender is None:
             if words[0] & _OPERATION == Operation.FOLD:
-                cycles[NEURONS] += _FOLDED * words[6]
+                cycles[NEURONS] += _FOLDED * words[_GROUPS]
             continue
         rates = activity.rates(sender.node.name)
+        if words[0] & _OPERATION in {Operation.DELIVER, Operation.CONVOLVE}:
+            # What is sent in the last steps of a sample reaches nobody who reads it later.
+            rates = rates * max(0, activity.steps - next(ages)) / activity.steps
+            # A list without a message is looked at all the same.
+            cycles[EVENTS] += np.prod(1 - rates)
         match words[0] & _OPERATION:
             case Operation.RECEIVE:
                 cycles[INPUT] += 1 + rates.sum()
@@ -109,6 +121,14 @@ def _instructions(image: MemoryImage) -> Iterator[tuple[list[int], MessageSender
         place += LENGTH
 
 
+def _ages(image: MemoryImage) -> Iterator[int]:
+    """Yield how many steps ago the messages of every delivery were sent, in the order of the program."""
+    for readings in image.layout.readings.values():
+        folds = [scale_of(image.graph, reading.node).folds for reading in readings]
+        for wanted in (True, False):
+            yield from (each.steps for each, fold in zip(readings, folds, strict=True) if fold is wanted)
+
+
 def _window(
     image: MemoryImage, words: list[int], sender: MessageSender, rates: Floats
 ) -> tuple[float, float]:
@@ -123,7 +143,7 @@ def _window(
     events = _CONVOLVED * by_pixel.sum() + by_pixel[~reached].sum()
     rows = (by_pixel * down[:, None] * (across > 0)).sum()
     elements = (by_pixel * down[:, None] * across).sum()
-    return float(events + _ROW * rows + _ELEMENT * elements), float(words[6] * elements)
+    return float(events + _ROW * rows + _ELEMENT * elements), float(words[_GROUPS] * elements)
 
 
 def _reached(tables: IntVector, first: int, extent: int) -> Array:
