@@ -18,8 +18,8 @@ def export(
             "--format",
             "-f",
             metavar="NAME",
-            help="onnx for onnxruntime, c for any C compiler, lava for lava-nc alone, nir for other "
-            "frameworks, netx for Lava-DL.",
+            help="onnx for onnxruntime, c for any C compiler, rtl for FPGAs, lava for lava-nc alone, nir for "
+            "other frameworks, netx for Lava-DL.",
         ),
     ] = "onnx",
     stage: Annotated[

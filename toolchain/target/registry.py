@@ -13,7 +13,7 @@ DEFAULT_EXECUTOR: Final = "emulator"
 """The target that runs graphs where nothing else is asked for."""
 STANDALONE: Final = "lava"
 """The target whose program stands in every build, as files that run without this toolchain."""
-PORTABLE: Final = ("onnx", "c", STANDALONE)
+PORTABLE: Final = ("onnx", "c", "rtl", STANDALONE)
 """Targets whose programs can be written as files that run without this toolchain."""
 
 

@@ -39,8 +39,8 @@ def export_build(
     Args:
         build: The build to write.
         folder: Folder to write; created if it does not exist.
-        written: Format of the files: `onnx` for onnxruntime, `c` for any C compiler, `lava` for lava-nc
-            alone, `nir` for other frameworks, `netx` for Lava-DL.
+        written: Format of the files: `onnx` for onnxruntime, `c` for any C compiler, `rtl` for FPGAs,
+            `lava` for lava-nc alone, `nir` for other frameworks, `netx` for Lava-DL.
         stage: Whether the integers are written, or the real numbers they came from; by default what the
             format is made for: integers, but real numbers for NIR.
         convention: Framework that will read the NIR file; by default any that knows NIR's equations.
