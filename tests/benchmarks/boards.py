@@ -35,7 +35,9 @@ _RESOURCES: Final = (LUTS, REGISTERS, BLOCK_RAMS, LARGE_RAMS, MULTIPLIERS)
 def simulated_cycles(build: Build, lanes: int, samples: int) -> float:
     """Mean cycles of a step; everything that the neurons did is compared with the reference."""
     stimulus = build.stimulus_for(None).take(slice(0, samples))
-    seen = RtlProgram(build.fixed_graph, CoreSimulation(lanes=lanes)).observe(stimulus, record=QUANTITIES)
+    seen = RtlProgram(build.fixed_graph, CoreSimulation(lanes=lanes, exact=True)).observe(
+        stimulus, record=QUANTITIES
+    )
     mismatch = first_mismatch(reference.run(build.fixed_graph, stimulus, record=QUANTITIES), seen.trace)
     assert mismatch is None, mismatch
     return float(np.mean(seen.cycles))

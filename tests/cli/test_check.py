@@ -198,7 +198,7 @@ def test_boards_are_all_listed_and_one_is_told_with_its_sources(
         "ulx3s-85f": board_fit(board="ulx3s-85f", highest=None, problem="no room"),
     }
     monkeypatch.setattr(RtlTarget, "boards", tuple(fits))
-    monkeypatch.setattr(RtlTarget, "fit_board", lambda *given: fits[given[3]])
+    monkeypatch.setattr(RtlTarget, "fit_board", lambda *given: fits[str(given[3])])
     assert main(["check", str(small_build), "-t", "rtl"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "24.0 MHz" in text

@@ -66,7 +66,7 @@ def count_cycles(image: MemoryImage, activity: Activity) -> dict[str, float]:
             # What is sent in the last steps of a sample reaches nobody who reads it later.
             rates = rates * max(0, activity.steps - next(ages)) / activity.steps
             # A list without a message is looked at all the same.
-            cycles[EVENTS] += np.prod(1 - rates)
+            cycles[EVENTS] += float(np.prod(1 - rates))
         match words[0] & _OPERATION:
             case Operation.RECEIVE:
                 cycles[INPUT] += 1 + rates.sum()
