@@ -20,7 +20,7 @@ SCHEMAS: Final = {
     "fidelity": "fidelity.json, or 'pumice compare' for machines: how faithful the integers are",
     "resources": "resources.json, or 'pumice check' for machines: a build on its chip",
     "firmware": "'pumice check' for machines, of a processor: flash, RAM and a step of a build",
-    "fpga": "'pumice check' for machines, of an FPGA: the design, the clock and a step of a build",
+    "fpga": "'pumice check' for machines, of an FPGA: the design and a step of a build",
     "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
@@ -35,7 +35,7 @@ SCHEMAS: Final = {
     "diagnosis": "'pumice doctor' for machines: versions, and whether everything works",
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
     _PROCESSOR_PROFILE: "a processor profile in TOML: memories, clock and core of a microcontroller",
-    _BOARD_PROFILE: "a board profile in TOML: the FPGA of a board, its clock and its pins",
+    _BOARD_PROFILE: "a board profile in TOML: FPGA, clock and pins",
 }
 """Names of the schemas, and what each describes."""
 _CLASSES: Final = {
