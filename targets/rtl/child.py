@@ -95,7 +95,7 @@ class CoreCall:
         return ["vvp", "-n", str(folder / "program"), *plus]
 
     def run(
-        self, folder: Path, config: Words, asked: Words, told: Callable[[int], None]
+        self, folder: Path, config: Words, asked: Words, report: Callable[[int], None]
     ) -> tuple[Words, Words]:
         """Run samples one after the other.
 
@@ -106,7 +106,7 @@ class CoreCall:
             folder: Folder for files.
             config: What the bench must know of the network.
             asked: Steps of samples, `[samples, steps, words]`.
-            told: Callback that is given how many samples are done.
+            report: Callback that is given how many samples are done.
 
         Raises:
             SimulationError: The child dies, or makes no progress.
@@ -118,7 +118,7 @@ class CoreCall:
             writing.open("wb") as sink,
             Held(lambda: self.start(folder, config, 1, source, sink), end_program) as child,
         ):
-            self._watch(child, writing, asked.shape[0], told)
+            self._watch(child, writing, asked.shape[0], report)
         answers = np.fromfile(writing, np.uint32)[1:]
         if answers.size == 0 or answers.size % (asked.shape[0] * asked.shape[1]):
             # An interpreter ends with 0, whatever it ran.
@@ -127,7 +127,7 @@ class CoreCall:
         return answers.reshape(*asked.shape[:2], -1), beats
 
     def _watch(
-        self, child: "subprocess.Popen[bytes]", writing: Path, samples: int, told: Callable[[int], None]
+        self, child: "subprocess.Popen[bytes]", writing: Path, samples: int, report: Callable[[int], None]
     ) -> None:
         size, since = -1, time.monotonic()
         while True:
@@ -138,7 +138,7 @@ class CoreCall:
             if status is not None:
                 if status:
                     raise failure(status, 0)
-                told(samples)
+                report(samples)
                 return
             now = writing.stat().st_size
             if now != size:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from targets.rtl.instructions import LENGTH, Flag, Instruction, Operation, Ring
 from targets.rtl.layout import (
     MessageLayout,
+    MessageReading,
     MessageSender,
     Reader,
-    Reading,
     lay_out_messages,
     sends_values,
 )
@@ -189,7 +189,7 @@ class _ImageWriter:
         yield self._sweep(sender)
 
     def _delivery(
-        self, reading: Reading, target: MessageSender, scale: WeightScale, sums: int
+        self, reading: MessageReading, target: MessageSender, scale: WeightScale, sums: int
     ) -> Instruction:
         flags = (Flag.UNSIGNED if scale.unsigned else 0) | (Flag.NEGATED if scale.negated else 0)
         sender, ring = self._layout.senders[reading.sender], self._rings[reading.sender]
@@ -204,7 +204,7 @@ class _ImageWriter:
             window, operation=Operation.CONVOLVE | flags, sums=sums, scale=window.scale | scale.shift
         ).opening(ring, reading.steps)
 
-    def _window(self, reading: Reading, sender: MessageSender, target: MessageSender) -> Instruction:
+    def _window(self, reading: MessageReading, sender: MessageSender, target: MessageSender) -> Instruction:
         """Return the tables of a window, which is written once, however many populations read it."""
         node = reading.node
         if isinstance(node, ir.FixedDense):

@@ -117,12 +117,12 @@ class MessageSender:
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class MessageReading:
     """Messages that a connection or pooling reads in a step, all sent at once.
 
     Attributes:
         node: The connection or pooling.
-        sender: Name of who sent them.
+        sender: Name of their sender.
         steps: How many steps ago.
         weights: Matrix of the synapses that read them, `[targets, sources]`; None for images.
     """
@@ -144,7 +144,7 @@ class MessageLayout:
     """
 
     senders: Mapping[str, MessageSender]
-    readings: Mapping[str, tuple[Reading, ...]]
+    readings: Mapping[str, tuple[MessageReading, ...]]
 
 
 def lay_out_messages(graph: Graph, lanes: int) -> MessageLayout:
@@ -177,7 +177,7 @@ def lay_out_messages(graph: Graph, lanes: int) -> MessageLayout:
     return MessageLayout(senders, readings)
 
 
-def _slots(reading: Reading, *, later: bool) -> int:
+def _slots(reading: MessageReading, *, later: bool) -> int:
     """Return how many lists a sender needs for a reader; who comes before it still has the last one."""
     if reading.steps < later:
         raise TargetError(
@@ -188,29 +188,29 @@ def _slots(reading: Reading, *, later: bool) -> int:
     return reading.steps - later + 1
 
 
-def _readings(graph: Graph, node: Population | Pooling) -> Sequence[Reading]:
+def _readings(graph: Graph, node: Population | Pooling) -> Sequence[MessageReading]:
     if not isinstance(node, Population):
         return [_whole(graph, node)]
-    found: list[Reading] = []
+    readings: list[MessageReading] = []
     for name in node.inputs:
         match graph[name]:
             case ir.FixedDense() as dense:
                 source, steps = graph.source(dense.inputs[0])
-                found += [
-                    Reading(dense, source.name, steps + d, part)
+                readings += [
+                    MessageReading(dense, source.name, steps + d, part)
                     for d, part in delay_slots(dense.weights, dense.delays)
                     if values_of(part).any()
                 ]
             case ir.FixedConv2d() as convolution if convolution.weights.any():
-                found.append(_whole(graph, convolution))
+                readings.append(_whole(graph, convolution))
             case _:
                 pass
-    return found
+    return readings
 
 
-def _whole(graph: Graph, node: ir.FixedConv2d | Pooling) -> Reading:
+def _whole(graph: Graph, node: ir.FixedConv2d | Pooling) -> MessageReading:
     source, steps = graph.source(node.inputs[0])
-    return Reading(node, source.name, steps)
+    return MessageReading(node, source.name, steps)
 
 
 def sends_values(graph: Graph, sender: MessageSender) -> bool:

@@ -40,7 +40,7 @@ def rows_of_matrix(node: ir.FixedDense, weights: ir.Matrix, sender: MessageSende
     Args:
         node: The connection.
         weights: Its synapses of one delay, `[targets, sources]`.
-        sender: Who sends to them; it has the lanes.
+        sender: Sender of their messages; it has the lanes.
     """
     values: NDArray[Any] = values_of(weights)
     some = values != 0

@@ -145,7 +145,7 @@ def _kept_program(simulator: Simulator, size: CoreSize) -> Path | None:
 
 @lru_cache
 def _version(simulator: Simulator) -> str:
-    flag = "--version" if simulator is Simulator.VERILATOR else "-V"
+    flag = "-version" if simulator is Simulator.VERILATOR else "-V"
     said = subprocess.run(  # noqa: S603 - the user's own simulator, no shell
         [simulator.value, flag], capture_output=True, text=True, check=False
     )
@@ -172,8 +172,8 @@ def _command(simulator: Simulator, size: CoreSize) -> list[str]:
     parameters = [f"-G{name}={value}" for name, value in size.parameters.items()]
     macros = f"-DLANES={size.lanes} -DVALUE_WIDTH={max(size.value_bits, 1)}"
     return [
-        *("verilator", "--cc", "--exe", "--build", "-Wall", "-O3", "--top-module", "core", "-GTRACE=1"),
-        *("--x-assign", "unique", "--x-initial", "unique", "-Mdir", "made", "-o", f"../{_PROGRAM}"),
+        *("verilator", "-cc", "-exe", "-build", "-Wall", "-O3", "-top-module", "core", "-GTRACE=1"),
+        *("-x-assign", "unique", "-x-initial", "unique", "-Mdir", "made", "-o", f"../{_PROGRAM}"),
         *parameters,
         *("-CFLAGS", f"-O2 {macros}"),
         *files,

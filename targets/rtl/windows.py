@@ -50,7 +50,7 @@ def window_of(node: ir.FixedConv2d | Pooling, sender: MessageSender, target_chan
 
     Args:
         node: The node.
-        sender: Whose feature maps it reads.
+        sender: Sender of the feature maps that it reads.
         target_channels: Feature maps that it makes.
     """
     lanes = sender.lanes
