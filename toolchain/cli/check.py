@@ -11,7 +11,10 @@ from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
 if TYPE_CHECKING:
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.execution.trace import Trace
     from toolchain.target.chip_fit import Fit
+    from toolchain.workflow.build_folder import Build
     from toolchain.workflow.check import Resources
 
 
@@ -59,8 +62,6 @@ def check(
     from toolchain.files.disk import check_output_file
     from toolchain.target.registry import makes_designs, writes_programs
     from toolchain.workflow.check import check_build
-    from toolchain.workflow.firmware import check_firmware
-    from toolchain.workflow.fpga import check_fpga
     from toolchain.workflow.load import load
 
     if report is not None:
@@ -68,27 +69,11 @@ def check(
     loaded = load(build)
     samples = None if stimulus is None else Stimulus.open(stimulus)
     recorded = None if trace is None else Trace.load(trace)
-    if writes_programs(target or loaded.target):
-        _refuse_cores(chips, report)
-        with stages(quiet=as_json) as progress:
-            progress("compile", 0, 1)
-            checked = check_firmware(loaded, profile, target, stimulus=samples, trace=recorded)
-            progress("compile", 1, 1)
-        answer_processors(checked, as_json=as_json, chosen=profile is not None)
-        return
-    if makes_designs(target or loaded.target):
-        _refuse_cores(chips, report)
-        with stages(quiet=as_json) as progress:
-            designs = check_fpga(
-                loaded,
-                profile,
-                target,
-                stimulus=samples,
-                trace=recorded,
-                progress=lambda done, total: progress("place and route", done, total),
-            )
-        answer_fpgas(designs, as_json=as_json, chosen=profile is not None)
-        return
+    for knows, checked in ((writes_programs, _check_processors), (makes_designs, _check_boards)):
+        if knows(target or loaded.target):
+            _refuse_cores(chips, report)
+            checked(loaded, profile, target, samples, recorded, as_json=as_json)
+            return
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(
@@ -104,6 +89,47 @@ def check(
         if report is not None:
             out.print(f"report: {report}", soft_wrap=True)
     resources.require_fit()
+
+
+def _check_processors(
+    build: "Build",
+    profile: Path | None,
+    target: str | None,
+    samples: "Stimulus | None",
+    recorded: "Trace | None",
+    *,
+    as_json: bool,
+) -> None:
+    from toolchain.workflow.firmware import check_firmware
+
+    with stages(quiet=as_json) as progress:
+        progress("compile", 0, 1)
+        checked = check_firmware(build, profile, target, stimulus=samples, trace=recorded)
+        progress("compile", 1, 1)
+    answer_processors(checked, as_json=as_json, chosen=profile is not None)
+
+
+def _check_boards(
+    build: "Build",
+    profile: Path | None,
+    target: str | None,
+    samples: "Stimulus | None",
+    recorded: "Trace | None",
+    *,
+    as_json: bool,
+) -> None:
+    from toolchain.workflow.fpga import check_fpga
+
+    with stages(quiet=as_json) as progress:
+        checked = check_fpga(
+            build,
+            profile,
+            target,
+            stimulus=samples,
+            trace=recorded,
+            progress=lambda done, total: progress("place and route", done, total),
+        )
+    answer_fpgas(checked, as_json=as_json, chosen=profile is not None)
 
 
 def _refuse_cores(chips: int, report: Path | None) -> None:

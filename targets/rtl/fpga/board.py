@@ -22,7 +22,7 @@ ALIASES: Final = {"ulx3s": "ulx3s-85f"}
 GUIDE: Final = "targets/README.md"
 
 
-class Device(Enum):
+class FpgaDevice(Enum):
     """FPGAs whose tools are known: what nextpnr calls them."""
 
     UP5K = "up5k"
@@ -33,7 +33,7 @@ class Device(Enum):
     @property
     def is_ice40(self) -> bool:
         """Whether it is an iCE40; otherwise it is an ECP5."""
-        return self is Device.UP5K
+        return self is FpgaDevice.UP5K
 
     @property
     def family(self) -> str:
@@ -65,7 +65,7 @@ class BoardProfile(Document):
 
     name: Annotated[str, Field(min_length=1)]
     title: Annotated[str, Field(min_length=1)]
-    device: Sourced[Device] = Field(description="the FPGA")
+    device: Sourced[FpgaDevice] = Field(description="the FPGA")
     package: Sourced[Package] = Field(description="its package, as nextpnr calls it")
     luts: Sourced[Amount] = Field(description="look-up tables of four inputs")
     registers: Sourced[Amount] = Field(description="flip-flops")

@@ -43,7 +43,7 @@ endmodule
 
 @final
 @dataclass(frozen=True)
-class Design:
+class BoardDesign:
     """A design in Verilog, whose top module is `top`.
 
     Attributes:
@@ -60,7 +60,7 @@ class Design:
         return 1 << self.parameters["QUEUE_BITS"]
 
 
-def design_of(image: MemoryImage, board: BoardProfile) -> Design:
+def design_of(image: MemoryImage, board: BoardProfile) -> BoardDesign:
     """Return the design of a network for a board.
 
     Args:
@@ -78,7 +78,7 @@ def design_of(image: MemoryImage, board: BoardProfile) -> Design:
     lines = ",\n".join(f"        .{name}({value})" for name, value in parameters.items())
     neurons = sum(sender.size for sender in image.layout.senders.values() if not sender.is_input)
     top = _TOP.format(title=board.title, neurons=neurons, top=TOP, parameters=lines)
-    return Design(dict(sorted(sources.items())) | {f"{TOP}.v": top}, parameters)
+    return BoardDesign(dict(sorted(sources.items())) | {f"{TOP}.v": top}, parameters)
 
 
 def check_memory(image: MemoryImage, board: BoardProfile) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from targets.rtl.fpga.board import BoardProfile
-from targets.rtl.fpga.design import Design, output_senders
+from targets.rtl.fpga.design import BoardDesign, output_senders
 from targets.rtl.fpga.implementation import Implementation, synthesis_script
 from targets.rtl.image import MemoryImage
 from toolchain import ir
@@ -16,24 +16,8 @@ from toolchain.files.npz import write_arrays
 from toolchain.fixedpoint import ALIGNMENT_BITS
 
 HOST: Final = "host.py"
-_GUIDE: Final = """\
-# {graph} on {title}
-
-| file | what it is |
-|---|---|
-| `board.bit` | the bitstream: {loader} |
-| `image.bin`, `network.json`, `codes.npz` | the network, which the host loads over the serial line |
-| `host.py` | loads it, runs samples, and says what it answers: `python host.py --help` |
-| `verilog`, `{constraints}`, `run.ys` | the design, and how Yosys and nextpnr made the bitstream of it |
-
-```sh
-{load}
-python host.py --port /dev/ttyUSB1 --input stimulus.npz --output answers.npz
-```
-
-The design reaches {highest} MHz, the clock of the board has {clock:g} MHz ({tools}). The bitstream was
-tried on no board: such designs, with their serial line bit by bit, were simulated.
-"""
+_GUIDE: Final = "board_guide.md"
+"""What `README.md` of an export is made of."""
 
 
 class HostInput(Document):
@@ -100,7 +84,7 @@ class HostNetwork(Document):
     outputs: tuple[HostOutput, ...]
 
 
-def write_host_files(folder: Path, image: MemoryImage, design: Design, board: BoardProfile) -> None:
+def write_host_files(folder: Path, image: MemoryImage, design: BoardDesign, board: BoardProfile) -> None:
     """Write what the host needs, and the host.
 
     Args:
@@ -119,7 +103,7 @@ def write_host_files(folder: Path, image: MemoryImage, design: Design, board: Bo
     (folder / HOST).write_bytes(files("targets.rtl.fpga").joinpath(HOST).read_bytes())
 
 
-def write_design(folder: Path, design: Design, board: BoardProfile, made: Implementation) -> None:
+def write_design(folder: Path, design: BoardDesign, board: BoardProfile, made: Implementation) -> None:
     """Write the sources, how the bitstream is made of them, and the bitstream.
 
     Args:
@@ -140,22 +124,27 @@ def write_design(folder: Path, design: Design, board: BoardProfile, made: Implem
 def write_guide(folder: Path, image: MemoryImage, board: BoardProfile, made: Implementation) -> None:
     """Write `README.md`: what the files are, and how they come to the board."""
     is_ice40 = board.device.value.is_ice40
-    text = _GUIDE.format(
-        graph=image.graph.name,
-        title=board.title,
-        loader="iceprog writes it to the flash of the board" if is_ice40 else "openFPGALoader writes it",
-        load="iceprog board.bit"
-        if is_ice40
-        else f"openFPGALoader -b {board.name.partition('-')[0]} board.bit",
-        constraints=board.constraints()[0],
-        highest=f"{(made.hertz or 0) / 1e6:.1f}",
-        clock=board.clock.value / 1e6,
-        tools="; ".join(made.tools),
+    text = (
+        files("targets.rtl.fpga")
+        .joinpath(_GUIDE)
+        .read_text("utf-8")
+        .format(
+            graph=image.graph.name,
+            title=board.title,
+            loader="iceprog writes it to the flash of the board" if is_ice40 else "openFPGALoader writes it",
+            load="iceprog board.bit"
+            if is_ice40
+            else f"openFPGALoader -b {board.name.partition('-')[0]} board.bit",
+            constraints=board.constraints()[0],
+            highest=f"{(made.hertz or 0) / 1e6:.1f}",
+            clock=board.clock.value / 1e6,
+            tools="; ".join(made.tools),
+        )
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _host_network(image: MemoryImage, design: Design, board: BoardProfile) -> HostNetwork:
+def _host_network(image: MemoryImage, design: BoardDesign, board: BoardProfile) -> HostNetwork:
     graph = image.graph
     numbers = {sender.node.name: number for number, sender in enumerate(output_senders(image))}
     return HostNetwork(

@@ -5,7 +5,7 @@ from typing import Final
 
 from targets.rtl.fpga.board import BoardProfile, load_board
 from targets.rtl.fpga.cycles import count_cycles, line_bytes
-from targets.rtl.fpga.design import Design, check_memory, design_of, memory_bits
+from targets.rtl.fpga.design import BoardDesign, check_memory, design_of, memory_bits
 from targets.rtl.fpga.exporting import write_design, write_guide, write_host_files
 from targets.rtl.fpga.implementation import (
     BLOCK_RAMS,
@@ -112,7 +112,7 @@ def _limits(profile: BoardProfile) -> dict[str, Fact]:
 
 
 def _fit(
-    profile: BoardProfile, image: MemoryImage, design: Design, made: Implementation, activity: Activity
+    profile: BoardProfile, image: MemoryImage, design: BoardDesign, made: Implementation, activity: Activity
 ) -> BoardFit:
     work = count_cycles(image, activity)
     bytes_a_step = line_bytes(image, activity, design.parameters["CODE_BITS"])

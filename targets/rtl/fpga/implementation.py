@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from targets.rtl.fpga.board import BoardProfile
-from targets.rtl.fpga.design import TOP, Design
+from targets.rtl.fpga.design import TOP, BoardDesign
 from targets.rtl.fpga.tools import find_tool, run_tool, tool_version
 from toolchain.errors import TargetError
 from toolchain.files.temporary import temporary_folder
@@ -58,7 +58,7 @@ class Implementation:
     tools: tuple[str, ...]
 
 
-def implement(design: Design, board: BoardProfile, progress: Progress = no_progress) -> Implementation:
+def implement(design: BoardDesign, board: BoardProfile, progress: Progress = no_progress) -> Implementation:
     """Synthesize a design for a board, place and route it, and make its bitstream.
 
     Args:
@@ -88,7 +88,7 @@ def implement(design: Design, board: BoardProfile, progress: Progress = no_progr
         return Implementation(used, _hertz(report), "", bitstream, tools)
 
 
-def synthesize(design: Design, board: BoardProfile, folder: Path) -> dict[str, int]:
+def synthesize(design: BoardDesign, board: BoardProfile, folder: Path) -> dict[str, int]:
     """Write the netlist of a design into a folder, and return what it takes of each resource.
 
     Args:
@@ -108,7 +108,7 @@ def synthesize(design: Design, board: BoardProfile, folder: Path) -> dict[str, i
     return _counted({name.lstrip("\\"): int(number) for name, number in cells.items()})
 
 
-def synthesis_script(design: Design, board: BoardProfile, folder: str = "") -> str:
+def synthesis_script(design: BoardDesign, board: BoardProfile, folder: str = "") -> str:
     """Return what Yosys does with a design, whose sources lie in a folder such as `verilog/`."""
     sources = " ".join(folder + name for name in design.sources)
     options = "-dsp -spram " if board.device.value.is_ice40 else ""

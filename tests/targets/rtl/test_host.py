@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from targets.rtl.fpga.board import load_board
-from targets.rtl.fpga.design import Design, design_of
+from targets.rtl.fpga.design import BoardDesign, design_of
 from targets.rtl.fpga.exporting import write_host_files
 from targets.rtl.fpga.host import Board, BoardError
 from targets.rtl.image import memory_image
@@ -47,14 +47,14 @@ def recurrent_network(size: int = 40, classes: int = 5) -> Graph:
     )
 
 
-def _design(graph: Graph, folder: Path, lanes: int) -> Design:
+def _design(graph: Graph, folder: Path, lanes: int) -> BoardDesign:
     image, board = memory_image(graph, lanes), load_board("icebreaker")
     design = design_of(image, board)
     write_host_files(folder, image, design, board)
     return design
 
 
-def _line(design: Design, folder: Path) -> SimulatedLine:
+def _line(design: BoardDesign, folder: Path) -> SimulatedLine:
     (folder / "verilog").mkdir()
     for name, text in design.sources.items():
         (folder / "verilog" / name).write_text(text)
