@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from targets.rtl.simulator import CORE_FILES
 from tests.targets.rtl.fake_tools import put_fake_tools
 from toolchain.cli.main import main
 
@@ -14,6 +15,7 @@ from toolchain.cli.main import main
     [
         ("onnx", ["network.onnx", "step.onnx"]),
         ("c", ["net_hrsnn.c", "net_hrsnn.h"]),
+        ("rtl", sorted([*CORE_FILES, "load.hex", "net_hrsnn.v"])),
         ("lava", ["network.json", "network.py", "runtime", "weights.npz"]),
     ],
 )
