@@ -48,7 +48,9 @@ def test_bytes_become_beats_and_beats_become_bytes(code_bits: int, value_bits: i
     sent += [0xC0, 0xE0]
     expected_in += [f"in {kind} 0" for kind in (1, 2)]
     beats = [(0, 3, 2**code_bits - 1, 1), (1, 1, 3, -5), (0, 0, 2, 7), (1, 2, 0, 1), (2, 0, 0, 0)]
-    expected_out = [byte for beat in beats for byte in _answer(*beat, out_size)]
+    expected_out = [
+        byte for kind, source, code, value in beats for byte in _answer(kind, source, code, value, out_size)
+    ]
     _hex(tmp_path / "bytes.hex", sent, 2)
     packed = [k << 56 | s << 48 | c << 24 | v & 0xFFFFFF for k, s, c, v in beats]
     _hex(tmp_path / "beats.hex", packed, 16)
