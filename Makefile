@@ -165,6 +165,19 @@ firmware: $(READY) ## flash, RAM and instructions of the demo's network as C, em
 	[ -d $(DEMO)/run ] || OMP_NUM_THREADS=1 $(BIN)/pumice demo -o $(DEMO)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.firmware $(DEMO)
 
+.PHONY: boards
+boards: $(READY) fpga-tools ## the demo's network on boards: LUTs, highest clock, cycles, into targets/rtl/fpga/README.md (DEMO=folder; a quarter of an hour)
+	[ -d $(DEMO)/run ] || OMP_NUM_THREADS=1 $(BIN)/pumice demo -o $(DEMO)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.boards "digits, pruned=$(DEMO)/build" $(BOARDS)
+
+.PHONY: fpga-tools
+fpga-tools: $(READY) ## install Yosys and nextpnr as WebAssembly, which `make boards` needs
+	$(BIN)/python -m pip install --quiet --editable '.[fpga]'
+
+.PHONY: rtl-proof
+rtl-proof: $(READY) ## every decay of every value in Verilog, by two processes (20 minutes), and neurons by a solver
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:randomly -m "slow or long" tests/targets/rtl/test_decay.py tests/targets/rtl/test_neuron_proof.py
+
 .PHONY: c-sweep
 c-sweep: $(READY) ## 2,000 random graphs as C with every warning and sanitizer, 200 on emulated processors, and cppcheck (hours)
 	for kind in networks images; do $(BIN)/python -m tests.parity.c_sweep $$kind 1000 --sanitized; $(BIN)/python -m tests.parity.c_sweep $$kind 100 --compiler clang; \

@@ -21,7 +21,7 @@ What a build does:
 - `predict` says the class of every sample, as a `Prediction`.
 - `run` runs a build on a target, and `record` does so into a file.
 - `check` says whether a build fits a chip, and what a step takes there; `check_firmware` says it of
-  microcontrollers.
+  microcontrollers, and `check_fpga` of the FPGAs of boards.
 - `export` writes a build so that it runs elsewhere.
 - `targets` lists the places where a network can run, `load_target` returns one of them.
 
@@ -29,8 +29,8 @@ What these calls take and return:
 
 - `Stimulus` holds samples with their labels, `Trace` what every population did on them.
 - `Graph` is a network as operations, `Build` a compiled one.
-- `Comparison`, `Judgement`, `Resources`, `Firmware` and `ImportCheck` hold what `compare`, `check`,
-  `check_firmware` and `check_import` measured.
+- `Comparison`, `Judgement`, `Resources`, `Firmware`, `Fpga` and `ImportCheck` hold what `compare`, `check`,
+  `check_firmware`, `check_fpga` and `check_import` measured.
 
 Models, training and pruning:
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from toolchain.workflow.experiment import Experiment, load_experiment
     from toolchain.workflow.export import export_build as export
     from toolchain.workflow.firmware import Firmware, check_firmware
+    from toolchain.workflow.fpga import Fpga, check_fpga
     from toolchain.workflow.import_check import ImportCheck, check_import
     from toolchain.workflow.judgement import Judgement
     from toolchain.workflow.load import load
@@ -55,6 +56,7 @@ __all__ = [
     "Experiment",
     "Firmware",
     "FitOptions",
+    "Fpga",
     "Graph",
     "ImportCheck",
     "Judgement",
@@ -72,6 +74,7 @@ __all__ = [
     "check",
     "check_baseline",
     "check_firmware",
+    "check_fpga",
     "check_gates",
     "check_import",
     "compare",
@@ -119,6 +122,7 @@ _HOMES = {
     "workflow.experiment": "Experiment load_experiment",
     "workflow.export": "export=export_build",
     "workflow.firmware": "Firmware check_firmware",
+    "workflow.fpga": "Fpga check_fpga",
     "workflow.import_check": "ImportCheck check_import",
     "workflow.judgement": "Judgement",
     "workflow.load": "load",

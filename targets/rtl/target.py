@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from toolchain.progress import no_progress
 from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from targets.rtl.fpga.board import BoardProfile
     from targets.rtl.program import RtlProgram
+    from toolchain.execution.activity import Activity
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
-    from toolchain.target.protocol import Target
+    from toolchain.progress import Progress
+    from toolchain.target.board_fit import BoardFit
+    from toolchain.target.protocol import BoardTarget
 
 
 @final
@@ -69,6 +75,36 @@ class RtlTarget:
 
         return RtlProgram(graph, CoreSimulation(lanes=self.lanes, patience_s=self.patience_s))
 
+    @property
+    def boards(self) -> Sequence[str]:
+        """Names of the boards whose figures are here."""
+        from targets.rtl.fpga.board import BUILT_IN
+
+        return BUILT_IN
+
+    @property
+    def board_form(self) -> type[BoardProfile]:
+        """The class that says what may stand in a file of another board."""
+        from targets.rtl.fpga.board import BoardProfile
+
+        return BoardProfile
+
+    def fit_board(
+        self, graph: Graph, activity: Activity, board: str | Path, progress: Progress = no_progress
+    ) -> BoardFit:
+        """Return what a network takes on the FPGA of a board; see `targets.rtl.fpga.fitting.fit_graph`."""
+        from targets.rtl.fpga.fitting import fit_graph
+
+        return fit_graph(board, graph, activity, self.lanes, progress)
+
+    def write_board(
+        self, graph: Graph, board: str | Path, folder: Path, progress: Progress = no_progress
+    ) -> tuple[str, ...]:
+        """Write a network for a board; see `targets.rtl.fpga.fitting.write_graph`."""
+        from targets.rtl.fpga.fitting import write_graph
+
+        return write_graph(board, graph, folder, self.lanes, progress)
+
 
 if TYPE_CHECKING:
-    _conforms: type[Target] = RtlTarget
+    _conforms: type[BoardTarget] = RtlTarget

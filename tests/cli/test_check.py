@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from targets.rtl.target import RtlTarget
+from tests.board_fits import board_fit
 from toolchain.cli.main import main
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.execution.trace import Trace
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.firmware import check_firmware
+from toolchain.workflow.fpga import check_fpga
 from toolchain.workflow.load import load
 
 
@@ -185,3 +188,31 @@ def test_what_only_a_chip_with_cores_has_is_refused_for_a_microcontroller(
         assert "no cores to map" in capsys.readouterr().err
     with pytest.raises(TargetError, match="writes no programs for processors"):
         check_firmware(load(small_build), target="emulator")
+
+
+def test_boards_are_all_listed_and_one_is_told_with_its_sources(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = {
+        "icebreaker": board_fit(),
+        "ulx3s-85f": board_fit(board="ulx3s-85f", highest=None, problem="no room"),
+    }
+    monkeypatch.setattr(RtlTarget, "boards", tuple(fits))
+    monkeypatch.setattr(RtlTarget, "fit_board", lambda *given: fits[str(given[3])])
+    assert main(["check", str(small_build), "-t", "rtl"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "24.0 MHz" in text
+    assert "does not fit" in text
+    assert main(["check", str(small_build), "-t", "rtl", "--profile", "icebreaker"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "data sheet; stated by the maker" in text
+    assert "highest clock 24.0 MHz, that of the board 12.0 MHz" in text
+    assert "to take less: prune synapses" in text
+    assert main(["check", str(small_build), "-t", "rtl", "--json"]) == 0
+    assert [each["fits"] for each in _json(capsys)["boards"]] == [True, False]
+    assert main(["check", str(small_build), "-t", "rtl", "--profile", "ulx3s-85f"]) == 3
+    assert "found no place on the FPGA: no room" in capsys.readouterr().err
+    assert main(["check", str(small_build), "-t", "rtl", "--chips", "2"]) == 2
+    assert "no cores to map" in capsys.readouterr().err
+    with pytest.raises(TargetError, match="makes no designs for FPGAs"):
+        check_fpga(load(small_build), target="emulator")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from targets.rtl.simulator import CORE_FILES
+from tests.targets.rtl.fake_tools import put_fake_tools
 from toolchain.cli.main import main
 
 
@@ -40,3 +41,19 @@ def test_a_target_that_stays_here_and_a_full_folder_are_refused(
     assert main(["export", str(small_build), "-o", str(tmp_path)]) == 2
     assert "is not an empty folder" in capsys.readouterr().err
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_board_gets_its_bitstream_and_other_formats_have_none(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_fake_tools(tmp_path, monkeypatch)
+    folder = tmp_path / "out"
+    asked = ["export", str(small_build), "-f", "rtl", "--board", "icebreaker", "-o", str(folder)]
+    assert main(asked) == 0
+    assert "tried on no board" in capsys.readouterr().out
+    assert (folder / "board.bit").read_bytes() == b"bits"
+    assert {"host.py", "image.bin", "network.json"} <= {item.name for item in folder.iterdir()}
+    other = ["export", str(small_build), "-f", "onnx", "--board", "icebreaker", "-o", str(tmp_path / "onnx")]
+    assert main(other) == 3
+    assert "makes no designs for FPGAs" in capsys.readouterr().err
+    assert not (tmp_path / "onnx").exists()

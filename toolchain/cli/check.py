@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolchain.cli.check_fpga import answer_fpgas
 from toolchain.cli.check_processor import answer_processors
 from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
 if TYPE_CHECKING:
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.execution.trace import Trace
     from toolchain.target.chip_fit import Fit
+    from toolchain.workflow.build_folder import Build
     from toolchain.workflow.check import Resources
 
 
@@ -23,7 +27,7 @@ def check(
             "--target",
             "-t",
             metavar="NAME",
-            help="loihi1, loihi2 or another chip, or c for processors; by default that of the build.",
+            help="loihi1, loihi2 or another chip, c for processors, rtl for FPGAs; by default the build's.",
         ),
     ] = None,
     chips: Annotated[int, typer.Option(min=1, metavar="N", help="Number of chips.")] = 1,
@@ -32,7 +36,8 @@ def check(
         typer.Option(
             readable=False,
             metavar="FILE",
-            help="Limits of another chip (TOML); of processors a name, such as stm32f411, or a file.",
+            help="Limits of another chip (TOML); of processors and boards a name, such as stm32f411 or "
+            "icebreaker, or a file.",
         ),
     ] = None,
     stimulus: StimulusFile = None,
@@ -50,14 +55,13 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a build fits a chip, on which cores, or a processor, and what a step takes there."""
+    """Say whether a build fits a chip and on which cores, a processor or an FPGA, and what a step takes."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.execution.trace import Trace
     from toolchain.fidelity.resources_page import write_resources
     from toolchain.files.disk import check_output_file
-    from toolchain.target.registry import writes_programs
+    from toolchain.target.registry import makes_designs, writes_programs
     from toolchain.workflow.check import check_build
-    from toolchain.workflow.firmware import check_firmware
     from toolchain.workflow.load import load
 
     if report is not None:
@@ -65,14 +69,11 @@ def check(
     loaded = load(build)
     samples = None if stimulus is None else Stimulus.open(stimulus)
     recorded = None if trace is None else Trace.load(trace)
-    if writes_programs(target or loaded.target):
-        _refuse_cores(chips, report)
-        with stages(quiet=as_json) as progress:
-            progress("compile", 0, 1)
-            checked = check_firmware(loaded, profile, target, stimulus=samples, trace=recorded)
-            progress("compile", 1, 1)
-        answer_processors(checked, as_json=as_json, chosen=profile is not None)
-        return
+    for knows, checked in ((writes_programs, _check_processors), (makes_designs, _check_boards)):
+        if knows(target or loaded.target):
+            _refuse_cores(chips, report)
+            checked(loaded, profile, target, samples, recorded, as_json=as_json)
+            return
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(
@@ -90,11 +91,52 @@ def check(
     resources.require_fit()
 
 
+def _check_processors(
+    build: "Build",
+    profile: Path | None,
+    target: str | None,
+    samples: "Stimulus | None",
+    recorded: "Trace | None",
+    *,
+    as_json: bool,
+) -> None:
+    from toolchain.workflow.firmware import check_firmware
+
+    with stages(quiet=as_json) as progress:
+        progress("compile", 0, 1)
+        checked = check_firmware(build, profile, target, stimulus=samples, trace=recorded)
+        progress("compile", 1, 1)
+    answer_processors(checked, as_json=as_json, chosen=profile is not None)
+
+
+def _check_boards(
+    build: "Build",
+    profile: Path | None,
+    target: str | None,
+    samples: "Stimulus | None",
+    recorded: "Trace | None",
+    *,
+    as_json: bool,
+) -> None:
+    from toolchain.workflow.fpga import check_fpga
+
+    with stages(quiet=as_json) as progress:
+        checked = check_fpga(
+            build,
+            profile,
+            target,
+            stimulus=samples,
+            trace=recorded,
+            progress=lambda done, total: progress("place and route", done, total),
+        )
+    answer_fpgas(checked, as_json=as_json, chosen=profile is not None)
+
+
 def _refuse_cores(chips: int, report: Path | None) -> None:
     from toolchain.errors import UsageError
 
     if chips != 1 or report is not None:
-        raise UsageError("a processor has no cores to map: leave --chips and --report out")
+        raise UsageError("processors and FPGAs have no cores to map: leave --chips and --report out")
 
 
 def _print_resources(resources: "Resources") -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from toolchain.cli.console import answer, out
+from toolchain.cli.console import answer, out, stages
 from toolchain.cli.options import AsJson, BuildFolder, OutFolder
 
 
@@ -18,8 +18,8 @@ def export(
             "--format",
             "-f",
             metavar="NAME",
-            help="onnx for onnxruntime, c for any C compiler, lava for lava-nc alone, nir for other "
-            "frameworks, netx for Lava-DL.",
+            help="onnx for onnxruntime, c for any C compiler, rtl for FPGAs, lava for lava-nc alone, nir for "
+            "other frameworks, netx for Lava-DL.",
         ),
     ] = "onnx",
     stage: Annotated[
@@ -35,6 +35,13 @@ def export(
     dt: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For nir, the length of a step.")
     ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For rtl, make the bitstream of a board, too: icebreaker, ulx3s, or a file of another one.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a build so that it runs elsewhere."""
@@ -44,9 +51,18 @@ def export(
     from toolchain.workflow.load import load
 
     check_output_folder(output)
-    notes = export_build(
-        load(build), output, written, None if stage is None else Stage(stage), convention=convention, dt=dt
-    )
+    chosen = None if stage is None else Stage(stage)
+    with stages(quiet=as_json or board is None) as progress:
+        notes = export_build(
+            load(build),
+            output,
+            written,
+            chosen,
+            convention=convention,
+            dt=dt,
+            board=board,
+            progress=lambda done, total: progress("place and route", done, total),
+        )
     files = sorted(item.name for item in output.iterdir())
     if as_json:
         answer({"folder": str(output), "format": written, "files": files, "notes": list(notes)})

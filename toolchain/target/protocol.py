@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from toolchain.ir import Graph
     from toolchain.passes import Pass
     from toolchain.stage import Stage
+    from toolchain.target.board_fit import BoardFit
     from toolchain.target.chip_fit import Fit
     from toolchain.target.processor_fit import ProcessorFit
 
@@ -242,5 +243,49 @@ class ProcessorTarget(Target, Protocol):
             graph: Graph in integers.
             activity: Events that its sources sent in a recorded run.
             processor: Name of one that it knows, or file of another one.
+        """
+        ...
+
+
+@runtime_checkable
+class BoardTarget(Target, Protocol):
+    """A target that makes designs for FPGAs, and knows what one takes on some boards."""
+
+    @property
+    def boards(self) -> Sequence[str]:
+        """Names of the boards that it knows."""
+        ...
+
+    @property
+    def board_form(self) -> type[Document]:
+        """The class that says what may stand in a file of another board."""
+        ...
+
+    def fit_board(
+        self, graph: Graph, activity: Activity, board: str | Path, progress: Progress = no_progress
+    ) -> BoardFit:
+        """Return what a network takes on the FPGA of a board.
+
+        Args:
+            graph: Graph in integers.
+            activity: Events that its sources sent in a recorded run.
+            board: Name of one that it knows, or file of another one.
+            progress: Callback after every stage of the tools.
+        """
+        ...
+
+    def write_board(
+        self, graph: Graph, board: str | Path, folder: Path, progress: Progress = no_progress
+    ) -> tuple[str, ...]:
+        """Write a network for a board: sources, constraints, bitstream, and what feeds it.
+
+        Args:
+            graph: Graph in integers.
+            board: Name of one that it knows, or file of another one.
+            folder: Folder that exists and is empty.
+            progress: Callback after every stage of the tools.
+
+        Returns:
+            Notes for the user.
         """
         ...

@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Any, Final, TypeGuard
 
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
-from toolchain.target.protocol import ChipTarget, ProcessorTarget, Target
+from toolchain.target.protocol import BoardTarget, ChipTarget, ProcessorTarget, Target
 
 DEFAULT_EXECUTOR: Final = "emulator"
 """The target that runs graphs where nothing else is asked for."""
@@ -52,6 +52,26 @@ def load_writer(name: str) -> ProcessorTarget:
 def writes_programs(name: str) -> bool:
     """Return whether an installed target writes programs for processors."""
     return isinstance(load_target(name), ProcessorTarget)
+
+
+def load_designer(name: str) -> BoardTarget:
+    """Import and return an installed target that makes designs for FPGAs.
+
+    Raises:
+        UnknownNameError: No target of that name is installed.
+        TargetError: It makes none.
+    """
+    target = load_target(name)
+    if not isinstance(target, BoardTarget):
+        raise TargetError(
+            f"target '{name}' makes no designs for FPGAs", 'choose one that does: `target="rtl"`'
+        )
+    return target
+
+
+def makes_designs(name: str) -> bool:
+    """Return whether an installed target makes designs for FPGAs."""
+    return isinstance(load_target(name), BoardTarget)
 
 
 def installed_targets() -> Mapping[str, EntryPoint]:

@@ -13,8 +13,9 @@ from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns
+from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import export_program
-from toolchain.target.registry import PORTABLE, load_target
+from toolchain.target.registry import PORTABLE, load_designer, load_target
 from toolchain.workflow.build_folder import Build, check_is_build
 
 EXPORT_FORMATS: Final = (*PORTABLE, "nir", "netx")
@@ -30,19 +31,24 @@ def export_build(
     *,
     convention: str | None = None,
     dt: float | None = None,
+    board: PathText | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[str, ...]:
     """Write a graph of a build so that it runs without this toolchain.
 
     Args:
         build: The build to write.
         folder: Folder to write; created if it does not exist.
-        written: Format of the files: `onnx` for onnxruntime, `c` for any C compiler, `lava` for lava-nc
-            alone, `nir` for other frameworks, `netx` for Lava-DL.
+        written: Format of the files: `onnx` for onnxruntime, `c` for any C compiler, `rtl` for FPGAs,
+            `lava` for lava-nc alone, `nir` for other frameworks, `netx` for Lava-DL.
         stage: Whether the integers are written, or the real numbers they came from; by default what the
             format is made for: integers, but real numbers for NIR.
         convention: Framework that will read the NIR file; by default any that knows NIR's equations.
         dt: Length of a step in the NIR file, in seconds; by default what that framework takes, or the
             network's own.
+        board: For `rtl`, the board whose bitstream is made: its name, or a TOML file of another one; by
+            default there is none. Placing and routing take minutes.
+        progress: Told after every stage of the tools that make a bitstream.
 
     Returns:
         Notes for the user on what the file says in another way.
@@ -50,7 +56,9 @@ def export_build(
     Raises:
         UsageError: The format is not known or needs no convention, or the folder holds other files.
         PreconditionError: The format cannot express a part of the network.
-        TargetError: A target of that name has no such files.
+        TargetError: A target of that name has no such files, or no such boards.
+        DoesNotFitError: The network is too large for the board.
+        TargetUnavailableError: A tool that makes bitstreams is not installed.
     """
     folder = path_of(folder, "folder")
     build = check_is_build(build)
@@ -64,6 +72,11 @@ def export_build(
             "`convention` and `dt` say what a step of a .nir file is, and this format says it itself",
             "leave them out",
         )
+    if board is not None:
+        designer = load_designer(written)
+        named = board if isinstance(board, str | Path) else Path(board)
+        with replacing_folder(folder) as temporary:
+            return designer.write_board(build.graph(stage or Stage.FIXED), named, temporary, progress)
     graph = build.graph(stage or (Stage.FLOAT if written == "nir" else Stage.FIXED))
     with replacing_folder(folder) as temporary:
         return _write(graph, temporary, written, convention, dt)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CHIP_PROFILE: Final = "chip-profile"
 _PROCESSOR_PROFILE: Final = "processor-profile"
+_BOARD_PROFILE: Final = "board-profile"
 
 SCHEMAS: Final = {
     "manifest": "manifest.json: the files of a build, and how its network came to be",
@@ -19,6 +20,7 @@ SCHEMAS: Final = {
     "fidelity": "fidelity.json, or 'pumice compare' for machines: how faithful the integers are",
     "resources": "resources.json, or 'pumice check' for machines: a build on its chip",
     "firmware": "'pumice check' for machines, of a processor: flash, RAM and a step of a build",
+    "fpga": "'pumice check' for machines, of an FPGA: the design and a step of a build",
     "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
@@ -33,6 +35,7 @@ SCHEMAS: Final = {
     "diagnosis": "'pumice doctor' for machines: versions, and whether everything works",
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
     _PROCESSOR_PROFILE: "a processor profile in TOML: memories, clock and core of a microcontroller",
+    _BOARD_PROFILE: "a board profile in TOML: FPGA, clock and pins",
 }
 """Names of the schemas, and what each describes."""
 _CLASSES: Final = {
@@ -41,6 +44,7 @@ _CLASSES: Final = {
     "fidelity": "toolchain.workflow.judgement:FidelityDocument",
     "resources": "toolchain.workflow.check:ResourcesDocument",
     "firmware": "toolchain.workflow.firmware:FirmwareDocument",
+    "fpga": "toolchain.workflow.fpga:FpgaDocument",
     "passes": "toolchain.workflow.pass_graphs:StoredPasses",
     "graph": "toolchain.ir.store:GraphDocument",
     "run": "toolchain.workflow.run_folder:RunDocument",
@@ -64,7 +68,7 @@ def document_of(name: str) -> "type[Document]":
     """
     if name not in SCHEMAS:
         raise UnknownNameError("schema", name, SCHEMAS)
-    if name in {_CHIP_PROFILE, _PROCESSOR_PROFILE}:
+    if name in {_CHIP_PROFILE, _PROCESSOR_PROFILE, _BOARD_PROFILE}:
         return _profile_form(name)
     module, _, attribute = _CLASSES[name].partition(":")
     return getattr(import_module(module), attribute)
@@ -72,7 +76,11 @@ def document_of(name: str) -> "type[Document]":
 
 def _profile_form(name: str) -> "type[Document]":
     """Return what the installed targets say of profiles; the toolchain knows none."""
-    from toolchain.target.protocol import ChipTarget, ProcessorTarget  # noqa: PLC0415 - names need no NumPy
+    from toolchain.target.protocol import (  # noqa: PLC0415 - names need no NumPy
+        BoardTarget,
+        ChipTarget,
+        ProcessorTarget,
+    )
     from toolchain.target.registry import installed_targets, load_target  # noqa: PLC0415 - likewise
 
     for each in sorted(installed_targets()):
@@ -82,6 +90,8 @@ def _profile_form(name: str) -> "type[Document]":
                 return target.profile_form
             if name == _PROCESSOR_PROFILE and isinstance(target, ProcessorTarget):
                 return target.processor_form
+            if name == _BOARD_PROFILE and isinstance(target, BoardTarget):
+                return target.board_form
     raise TargetError(f"no installed target knows a {name.removesuffix('-profile')}")
 
 

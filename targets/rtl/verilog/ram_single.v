@@ -15,7 +15,10 @@ module ram_single #(
     output reg         [WIDTH-1:0] read_data
 );
 
+    // A chip that has large memories takes one, however small this one is; others know no such style.
+`ifdef LARGE_RAMS
     (* ram_style = "huge" *)
+`endif
     reg [WIDTH-1:0] words [0:DEPTH-1];
 
     always @(posedge clock)

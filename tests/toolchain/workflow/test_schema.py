@@ -12,6 +12,7 @@ import torch
 
 import targets
 import toolchain
+from tests.board_fits import board_fit
 from tests.importable_modules import importable_modules
 from tests.small_run import small_experiment
 from toolchain.cli.main import main
@@ -26,6 +27,7 @@ from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.doctor import Check, Diagnosis
 from toolchain.workflow.firmware import check_firmware
+from toolchain.workflow.fpga import Fpga
 from toolchain.workflow.schema import SCHEMAS, document_of, schema_of
 
 _INTERNAL = {
@@ -38,6 +40,10 @@ _INTERNAL = {
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "_FirmwareHeader": "becomes FirmwareDocument",
+    "_FpgaHeader": "becomes FpgaDocument",
+    "HostNetwork": "what the host of a board knows of its network, which only that host reads",
+    "HostInput": "a part of that",
+    "HostOutput": "a part of that",
     "FitHeader": "what the documents of all fits have",
     "InputDocument": "what networks and feed-forward networks have",
     "NodeForm": "becomes a form per operation",
@@ -76,6 +82,7 @@ def files(
     write_baseline(folder / "baseline.json", judgement.comparison)
     checks = (Check(name="cores", ok=True, finding="2"),)
     write_document(folder / "firmware.json", check_firmware(build, "rp2040", "c")[0].document())
+    write_document(folder / "fpga.json", Fpga(board_fit()).document())
     write_document(folder / "diagnosis.json", Diagnosis(ok=True, versions={"numpy": "2.3"}, checks=checks))
     blocks = {
         NetworkBlock("conv", ("input",)): torch.nn.Conv2d(1, 2, 3, padding=1),
@@ -93,6 +100,7 @@ def files(
         "fidelity": [each / "fidelity.json" for each in builds],
         "resources": [folder / "chip" / "resources.json"],
         "firmware": [folder / "firmware.json"],
+        "fpga": [folder / "fpga.json"],
         "passes": [each / "passes.json" for each in builds],
         "graph": [each / stage / "graph.json" for each in builds for stage in ("float", "fixed")],
         "run": [small_run / "run.json"],
@@ -107,6 +115,7 @@ def files(
         "diagnosis": [folder / "diagnosis.json"],
         "chip-profile": sorted((repository / "targets" / "loihi").glob("*.toml")),
         "processor-profile": sorted((repository / "targets" / "c" / "profiles").glob("*.toml")),
+        "board-profile": sorted((repository / "targets" / "rtl" / "fpga" / "boards").glob("*.toml")),
     }
 
 
