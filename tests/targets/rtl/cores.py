@@ -50,13 +50,15 @@ def expected_beats(program: RtlProgram, trace: Trace) -> NDArray[np.int64]:
                 places, codes = sender.places[order], sender.codes[order]
                 for group in range(sender.groups):
                     here = np.flatnonzero(places // lanes == group)
-                    beats += [(_MESSAGE, source, codes[i], spikes[i]) for i in here if spikes[i]]
+                    beats += [(_MESSAGE, source, int(codes[i]), int(spikes[i])) for i in here if spikes[i]]
                     if name in shown:
                         # Lanes without a neuron show a potential, too: zero.
                         full = np.zeros(lanes, np.int64)
                         full[places[here] % lanes] = v[here]
-                        first = codes[here[0]] - places[here[0]] % lanes
-                        beats += [(_POTENTIAL, source, first + lane, full[lane]) for lane in range(lanes)]
+                        first = int(codes[here[0]] - places[here[0]] % lanes)
+                        beats += [
+                            (_POTENTIAL, source, first + lane, int(full[lane])) for lane in range(lanes)
+                        ]
             beats.append((_OVER, 0, 0, 0))
     return np.array(beats, np.int64).reshape(-1, 4)
 

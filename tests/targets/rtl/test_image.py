@@ -17,8 +17,8 @@ from toolchain.errors import TargetError
 _PLAIN = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True)
 
 
-def _operations(graph: object, lanes: int = 1) -> list[str]:
-    image = memory_image(graph, lanes)  # type: ignore[arg-type]
+def _operations(graph: ir.Graph, lanes: int = 1) -> list[str]:
+    image = memory_image(graph, lanes)
     found: list[str] = []
     for place in range(0, len(image.tables), LENGTH):
         found.append(Operation(int(image.tables[place]) & 7).name)
