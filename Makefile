@@ -141,7 +141,7 @@ rates-study: $(READY) ## classifiers of pictures as rates, float and integers, i
 	$(BIN)/python experiments/rates_study.py $(STUDY)
 
 .PHONY: sparse-study
-sparse-study: $(READY) ## sparse training against chance, into docs/studies/sparse.md (hours; PUMICE_DATA names the files)
+sparse-study: $(READY) ## sparse training against chance: prints its tables (hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/sparse_study.py $(STUDY)
 
 .PHONY: tasks-study

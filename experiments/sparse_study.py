@@ -4,9 +4,10 @@ Every arm trains for the same number of epochs with the settings of its task (`e
 not tuned for any arm. `static` is chance: synapses drawn before the training. `lnp` and `random` prune the
 recurrent synapses alone, before the training, and keep all neurons. Test samples are looked at once, after
 training. Run it with `make sparse-study`, or a part of it with `--task digits_rows --seed 0`; `--data`, or
-PUMICE_DATA, names the folder of published data.
+PUMICE_DATA, names the folder of published data. It prints its tables; no page has its figures yet.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,16 +16,13 @@ from typing import Any
 import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
 from study_tables import (
-    STUDIES,
     Comparison,
     Family,
     compare,
-    filled,
     interval,
     judged_together,
     paragraph,
     rows_of,
-    write_pages,
 )
 
 from toolchain.files.toml import read_toml
@@ -175,22 +173,22 @@ def table(rows: Mapping[Key, Row], task: str, family: Family[Key]) -> str:
     return rows_of(head, lines)
 
 
-def pages() -> dict[Path, str]:
-    """Return the page with its tables renewed."""
+def tables() -> str:
+    """Return what was measured, task by task."""
     rows = CAMPAIGN.rows()
     there = [task for task in TASKS if any(key[0] == task for key in rows)]
     seeds = sorted({key[-1] for key in rows})
     family = against_chance(rows)
     text = paragraph(
-        f"Made by `make sparse-study`: {len(seeds)} seeds of networks, and of what is drawn. Test accuracy "
-        "is that of real numbers, with 95 % intervals over seeds. Differences are those from synapses drawn "
-        "at random (static) at equal operations, on the curve of the same seed; operations are those of a "
-        f"test sample. Of {family.counted()}: bold survives Holm, italic Benjamini-Hochberg only."
+        f"{len(seeds)} seeds of networks, and of what is drawn. Test accuracy is that of real numbers, with "
+        "95 % intervals over seeds. Differences are those from synapses drawn at random (static) at equal "
+        "operations, on the curve of the same seed; operations are those of a test sample. Of "
+        f"{family.counted()}: bold survives Holm, italic Benjamini-Hochberg only."
     )
-    tables = "\n\n".join(f"### {TASKS[task].capitalize()}\n\n{table(rows, task, family)}" for task in there)
-    return filled(STUDIES / "sparse.md", {"study": f"{text}\n\n{tables}"})
+    parts = [f"### {TASKS[task].capitalize()}\n\n{table(rows, task, family)}" for task in there]
+    return "\n\n".join([text, *parts])
 
 
 if __name__ == "__main__":
     carry_out(CAMPAIGN)
-    write_pages(pages())
+    sys.stdout.write(f"{tables()}\n")
