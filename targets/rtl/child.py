@@ -87,8 +87,8 @@ class CoreCall:
         if self.core.simulator is Simulator.VERILATOR:
             shown = [str(int(quantity in self.quantities)) for quantity in ("v", "u")]
             files = [str(folder / "program"), str(folder / "config")]
-            told = [] if beats is None else [str(beats)]
-            return [*files, str(batch), *shown, str(self.seed), *told]
+            beats_file = [] if beats is None else [str(beats)]
+            return [*files, str(batch), *shown, str(self.seed), *beats_file]
         if batch != 1:
             raise TargetError(
                 f"Icarus steps one sample at a time, got a batch of {batch}", "apt-get install verilator"

@@ -113,9 +113,9 @@ def simulated_core(simulator: Simulator, size: CoreSize) -> SimulatedCore:
     """
     find_simulator(simulator)
     place = _kept_program(simulator, size)
-    known = None if place is None else _read_kept(place)
-    if known is not None:
-        return SimulatedCore(simulator, size, known)
+    before = None if place is None else _read_kept(place)
+    if before is not None:
+        return SimulatedCore(simulator, size, before)
     with temporary_folder("rtl") as folder:
         for source in sources(simulator):
             shutil.copy(source, folder)
