@@ -170,6 +170,7 @@ class CSession:
 
     def __init__(self, code: NetworkCode, binary: bytes, batch: int, patience_s: float) -> None:
         self._code, self._batch, self._patience_s = code, batch, patience_s
+        self._is_over = False
         self._clipping = ClippingTally.of(code.graph)
         self._quantities = answered_quantities(())
         # The file may go once the child runs.
@@ -196,7 +197,23 @@ class CSession:
             SimulationError: The child died, or does not answer.
         """
         fitted = fit_step(self._code.graph.inputs, values, self._batch)
-        entering = input_bytes(self._code, fitted)
+        if self._is_over:
+            raise SimulationError(
+                "the program ended within an earlier step: begin another session", process=PROGRAM, step=0
+            )
+        try:
+            answers = self._exchange(input_bytes(self._code, fitted))
+        except BaseException:
+            # An answer may be on its way, which the next step must not take for its own.
+            self._is_over = True
+            end_group(self._child)
+            raise
+        self._letter = STEP
+        self._clipping.add(fitted)
+        return read_answers(self._code, answers, self._quantities)["spikes"]
+
+    def _exchange(self, entering: Array) -> Array:
+        """Ask for a step of every sample, and return the answers."""
         size = answer_bytes(self._code, self._quantities)
         answers = np.empty((self._batch, size), np.uint8)
         asked, answered = cast("IO[bytes]", self._child.stdin), cast("IO[bytes]", self._child.stdout)
@@ -209,9 +226,7 @@ class CSession:
                 raise _failure(self._child.wait(), sample) from None
             letter = b""
             self._receive(answered, memoryview(answers[sample]), sample)
-        self._letter = STEP
-        self._clipping.add(fitted)
-        return read_answers(self._code, answers, self._quantities)["spikes"]
+        return answers
 
     def _receive(self, pipe: IO[bytes], into: memoryview, sample: int) -> None:
         place = 0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, final
+from typing import IO, Final, final
 
 import numpy as np
 
@@ -46,7 +46,15 @@ class CoreCall:
     seed: int
     patience_s: float
 
-    def start(self, folder: Path, config: Words, batch: int, reading: Any, writing: Any) -> Any:  # noqa: ANN401
+    def start(
+        self,
+        folder: Path,
+        config: Words,
+        batch: int,
+        reading: IO[bytes] | int,
+        writing: IO[bytes] | int,
+        beats: Path | None = None,
+    ) -> "subprocess.Popen[bytes]":
         """Start a child that reads steps and writes answers.
 
         Args:
@@ -55,6 +63,7 @@ class CoreCall:
             batch: Number of samples stepped together.
             reading: Where it reads, as `Popen` takes it.
             writing: Where it writes.
+            beats: File for all that goes out, which grows with every step; None for none.
         """
         config.tofile(folder / "config")
         program = folder / "program"
@@ -62,7 +71,7 @@ class CoreCall:
         program.chmod(0o700)
         try:
             return subprocess.Popen(  # noqa: S603 - our own program, no shell
-                self._command(folder, batch),
+                self._command(folder, batch, beats),
                 stdin=reading,
                 stdout=writing,
                 stderr=subprocess.DEVNULL,
@@ -74,12 +83,12 @@ class CoreCall:
                 f"programs cannot be run in '{folder.parent}'", "set TMPDIR to a folder where they can"
             ) from None
 
-    def _command(self, folder: Path, batch: int) -> list[str]:
-        beats = folder / "beats"
+    def _command(self, folder: Path, batch: int, beats: Path | None) -> list[str]:
         if self.core.simulator is Simulator.VERILATOR:
             shown = [str(int(quantity in self.quantities)) for quantity in ("v", "u")]
             files = [str(folder / "program"), str(folder / "config")]
-            return [*files, str(batch), *shown, str(self.seed), str(beats)]
+            beats_file = [] if beats is None else [str(beats)]
+            return [*files, str(batch), *shown, str(self.seed), *beats_file]
         if batch != 1:
             raise TargetError(
                 f"Icarus steps one sample at a time, got a batch of {batch}", "apt-get install verilator"
@@ -88,9 +97,8 @@ class CoreCall:
             "config": folder / "config",
             "asked": "/dev/stdin",
             "answered": "/dev/stdout",
-            "beats": beats,
             "seed": self.seed,
-        }
+        } | ({} if beats is None else {"beats": beats})
         plus = [f"+{name}={value}" for name, value in names.items()]
         return ["vvp", "-n", str(folder / "program"), *plus]
 
@@ -116,7 +124,7 @@ class CoreCall:
         with (
             reading.open("rb") as source,
             writing.open("wb") as sink,
-            Held(lambda: self.start(folder, config, 1, source, sink), end_program) as child,
+            Held(lambda: self.start(folder, config, 1, source, sink, folder / "beats"), end_program) as child,
         ):
             self._watch(child, writing, asked.shape[0], report)
         answers = np.fromfile(writing, np.uint32)[1:]

@@ -73,7 +73,7 @@ def _description(image: MemoryImage) -> list[str]:
     graph, senders = image.graph, image.layout.senders
     load = len(image.load_words(image.size))
     lines = [
-        f"The network '{_printable(graph.name)}' on the core of Pumice's target 'rtl'.",
+        f"The network '{printable(graph.name)}' on the core of Pumice's target 'rtl'.",
         "",
         f"After a reset it takes the {load} words of {LOAD_FILE}, then steps. In each, one input after the",
         "other is given its events, and an end:",
@@ -101,5 +101,6 @@ def _coded(sender: MessageSender) -> str:
     return f"{extent}; an index is channel + {pixel} (column + {sender.shape[-1]} row)"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text as a comment of one line holds it, whatever it says."""
     return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)

@@ -31,6 +31,8 @@ _BLOCK: Final = _WORD - 1
 """Words of a block of the load stream."""
 _LEAST_SUM_BITS: Final = 10
 _MOST_BITS: Final = 32
+_FIELD_BITS: Final = 15
+"""Most bits of a channel, and of a column, that an instruction says."""
 LANES: Final = (1, 2, 4, 8, 16)
 """Numbers of lanes that a core may have."""
 
@@ -148,7 +150,9 @@ class _ImageWriter:
         synapses = np.concatenate([np.zeros((self._lanes, 1), np.int64), *self._synapses], axis=1)
         parameters = np.concatenate(self._parameters)
         codes = [int(sender.codes.max()) for sender in self._layout.senders.values()]
-        largest = max(int(tables.max()), messages, synapses.shape[1], *codes)
+        # Weights of kernels are counted one group at a time, and two lie in a word.
+        weights = synapses.shape[1] * (2 if self._windows else 1)
+        largest = max(int(tables.max()), messages, weights, *codes)
         if largest >= 2**_MOST_BITS:
             raise TargetError(
                 f"graph '{self._graph.name}' needs addresses up to {largest}, the core has 32 bits",
@@ -159,7 +163,7 @@ class _ImageWriter:
             table_columns=1 if largest < _WORD and len(tables) <= _WORD else 2,
             table_depth=len(tables),
             message_depth=messages,
-            synapse_depth=synapses.shape[1],
+            synapse_depth=max(synapses.shape[1], 2),
             sum_depth=max(self._sums, 2),
             state_depth=max(states, 2),
             parameter_depth=max(len(parameters), 2),
@@ -210,6 +214,12 @@ class _ImageWriter:
         if isinstance(node, ir.FixedDense):
             raise TypeError("a matrix has no window")
         if node.name not in self._windows:
+            if max(sender.channel_bits, sender.column_bits) > _FIELD_BITS:
+                raise TargetError(
+                    f"node '{node.name}' reads {sender.channels} channels of {sender.shape[2]} columns, "
+                    f"the core counts {2**_FIELD_BITS} of each",
+                    "make them fewer, or run it on the emulator, which gives the same integers",
+                )
             window = window_of(node, sender, target.channels)
             first = self._put_kernels("" if isinstance(node, Pooling) else node.name, window)
             channels = window.channels + np.array([first, 0])

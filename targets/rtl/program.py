@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.rtl.child import CoreCall, failure, receive
+from targets.rtl.child import PROCESS, CoreCall, failure, receive
 from targets.rtl.exchange import (
     FROM_REST,
     ON,
@@ -25,7 +25,7 @@ from targets.rtl.image import LANES, MemoryImage, memory_image
 from targets.rtl.simulator import Simulator, end_program, find_simulator, simulated_core
 from targets.rtl.size import CoreSize, family_of
 from toolchain.arrays import Array
-from toolchain.errors import ArgumentError, TargetError
+from toolchain.errors import ArgumentError, SimulationError, TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
@@ -98,15 +98,16 @@ class RtlProgram:
     def __init__(self, graph: Graph, simulation: CoreSimulation) -> None:
         self.image: MemoryImage = memory_image(graph, simulation.lanes)
         self._simulation = simulation
-        size = self.image.size if simulation.exact else family_of(self.image.size)
-        if size is None or size.memory_bytes > _LARGEST:
+        family = None if simulation.exact else family_of(self.image.size)
+        fits = family is not None and family.memory_bytes <= _LARGEST
+        self.size: CoreSize = family if family is not None and fits else self.image.size
+        if self.size.memory_bytes > _LARGEST:
             needed = self.image.size.memory_bytes
             raise TargetError(
                 f"graph '{graph.name}' needs memories of {needed / 2**20:.0f} MiB, a simulation has "
                 f"{_LARGEST >> 20}",
                 "prune it, or run it on the emulator, which gives the same integers",
             )
-        self.size: CoreSize = size
 
     def session(self, batch: int) -> "RtlSession":
         """Return a batch at rest, in a child process that lives as long as the session.
@@ -211,6 +212,7 @@ class RtlSession:
 
     def __init__(self, image: MemoryImage, call: CoreCall, size: CoreSize, batch: int) -> None:
         self._image, self._call, self._batch = image, call, batch
+        self._is_over = False
         self._clipping = ClippingTally.of(image.graph)
         # Files may go once the core is loaded.
         with temporary_folder("rtl") as folder:
@@ -239,7 +241,25 @@ class RtlSession:
             SimulationError: The child died, or does not answer.
         """
         fitted = fit_step(self._image.graph.inputs, values, self._batch)
-        asked = asked_words(self._image, fitted)
+        if self._is_over:
+            raise SimulationError(
+                "the simulated core ended within an earlier step: begin another session",
+                process=PROCESS,
+                step=0,
+            )
+        try:
+            answers = self._exchange(asked_words(self._image, fitted))
+        except BaseException:
+            # An answer may be on its way, which the next step must not take for its own.
+            self._is_over = True
+            end_program(self._child)
+            raise
+        self._begins = ON
+        self._clipping.add(fitted)
+        return read_records(self._image, answers.view(np.uint32), self._call.quantities)["spikes"]
+
+    def _exchange(self, asked: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        """Ask for a step of every sample, and return the answers."""
         size = answer_size(self._image, self._call.quantities)
         answers = np.empty((self._batch, size), np.uint8)
         sink, source = cast("IO[bytes]", self._child.stdin), cast("IO[bytes]", self._child.stdout)
@@ -252,9 +272,7 @@ class RtlSession:
                 raise failure(self._child.wait(), sample) from None
             begins = b""
             receive(self._child, source, memoryview(answers[sample]), self._call.patience_s)
-        self._begins = ON
-        self._clipping.add(fitted)
-        return read_records(self._image, answers.view(np.uint32), self._call.quantities)["spikes"]
+        return answers
 
 
 if TYPE_CHECKING:

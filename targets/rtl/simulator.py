@@ -41,6 +41,9 @@ _PROGRAM: Final = "program"
 _LINES: Final = 12
 _WIDTH: Final = 200
 _PATIENCE_S: Final = 900.0
+_VERSION_S: Final = 30.0
+_FORM: Final = "after its digest"
+"""How a program is kept."""
 
 
 class Simulator(Enum):
@@ -110,9 +113,9 @@ def simulated_core(simulator: Simulator, size: CoreSize) -> SimulatedCore:
     """
     find_simulator(simulator)
     place = _kept_program(simulator, size)
-    if place is not None:
-        with suppress(OSError):
-            return SimulatedCore(simulator, size, place.read_bytes())
+    before = None if place is None else _read_kept(place)
+    if before is not None:
+        return SimulatedCore(simulator, size, before)
     with temporary_folder("rtl") as folder:
         for source in sources(simulator):
             shutil.copy(source, folder)
@@ -123,7 +126,7 @@ def simulated_core(simulator: Simulator, size: CoreSize) -> SimulatedCore:
         made = program.read_bytes()
     if place is not None:
         with suppress(OSError, TargetError), replacing_file(place) as temporary:
-            temporary.write_bytes(made)
+            temporary.write_bytes(sha256(made).digest() + made)
     return SimulatedCore(simulator, size, made)
 
 
@@ -137,18 +140,42 @@ def _kept_program(simulator: Simulator, size: CoreSize) -> Path | None:
     folder = own_folder()
     if folder is None:
         return None
-    digest = sha256("\0".join([sys.platform, *_command(simulator, size), _version(simulator)]).encode())
+    digest = sha256(
+        "\0".join([_FORM, sys.platform, *_command(simulator, size), _version(simulator)]).encode()
+    )
     for source in sources(simulator):
         digest.update(source.read_bytes())
     return folder / "rtl" / digest.hexdigest()
 
 
+def _read_kept(place: Path) -> bytes | None:
+    """Return a program that is kept; None if there is none, or if it was damaged."""
+    try:
+        whole = place.read_bytes()
+    except OSError:
+        return None
+    length = sha256().digest_size
+    return whole[length:] if sha256(whole[length:]).digest() == whole[:length] else None
+
+
 @lru_cache
 def _version(simulator: Simulator) -> str:
     flag = "-version" if simulator is Simulator.VERILATOR else "-V"
-    said = subprocess.run(  # noqa: S603 - the user's own simulator, no shell
-        [simulator.value, flag], capture_output=True, text=True, check=False
-    )
+    try:
+        said = subprocess.run(  # noqa: S603 - the user's own simulator, no shell
+            [simulator.value, flag],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=_VERSION_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TargetError(
+            f"'{simulator.value}' does not say its version: {error}",
+            f"install it anew, or take '{shutil.which(simulator.value)}' out of PATH",
+        ) from None
     return said.stdout
 
 

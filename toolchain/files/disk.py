@@ -65,7 +65,8 @@ def writing(path: Path, needed: int | None = None, remedy: str = ROOM) -> Genera
 
 def _concerns(error: Exception, path: Path) -> bool:
     """Return whether a failure can be that of a path: one that names a file elsewhere is not."""
-    named = error.filename if isinstance(error, OSError) else None
+    # A copy names what it reads, and then what it writes.
+    named = (error.filename2 or error.filename) if isinstance(error, OSError) else None
     return not isinstance(named, str) or Path(named).resolve().is_relative_to(path.resolve().parent)
 
 

@@ -15,6 +15,8 @@ Hertz = Annotated[int, Field(ge=1_000_000, le=1_000_000_000)]
 Baud = Annotated[int, Field(ge=9600, le=12_000_000)]
 Pin = Annotated[str, Field(pattern=r"^[A-Z]?[A-Z]?[0-9]{1,3}$")]
 Package = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}[0-9]{2,3}$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}$")]
 
 BUILT_IN: Final = ("icebreaker", "ulx3s-25f", "ulx3s-85f")
 ALIASES: Final = {"ulx3s": "ulx3s-85f"}
@@ -63,8 +65,8 @@ class BoardProfile(Document):
         title: Its name for people.
     """
 
-    name: Annotated[str, Field(min_length=1)]
-    title: Annotated[str, Field(min_length=1)]
+    name: Word
+    title: Line
     device: Sourced[FpgaDevice] = Field(description="the FPGA")
     package: Sourced[Package] = Field(description="its package, as nextpnr calls it")
     luts: Sourced[Amount] = Field(description="look-up tables of four inputs")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, final
 
+from targets.rtl.export import printable
 from targets.rtl.fpga.board import BoardProfile
 from targets.rtl.image import MemoryImage
 from targets.rtl.layout import MessageSender
@@ -77,7 +78,7 @@ def design_of(image: MemoryImage, board: BoardProfile) -> BoardDesign:
     }
     lines = ",\n".join(f"        .{name}({value})" for name, value in parameters.items())
     neurons = sum(sender.size for sender in image.layout.senders.values() if not sender.is_input)
-    top = _TOP.format(title=board.title, neurons=neurons, top=TOP, parameters=lines)
+    top = _TOP.format(title=printable(board.title), neurons=neurons, top=TOP, parameters=lines)
     return BoardDesign(dict(sorted(sources.items())) | {f"{TOP}.v": top}, parameters)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from targets.rtl.export import printable
 from targets.rtl.fpga.board import BoardProfile
 from targets.rtl.fpga.design import BoardDesign, output_senders
 from targets.rtl.fpga.implementation import Implementation, synthesis_script
@@ -129,7 +130,7 @@ def write_guide(folder: Path, image: MemoryImage, board: BoardProfile, made: Imp
         .joinpath(_GUIDE)
         .read_text("utf-8")
         .format(
-            graph=image.graph.name,
+            graph=printable(image.graph.name),
             title=board.title,
             loader="iceprog writes it to the flash of the board" if is_ice40 else "openFPGALoader writes it",
             load="iceprog board.bit"

@@ -12,6 +12,7 @@ From Python: `with Board.connected(folder, "/dev/ttyUSB1") as board: board.load(
 import argparse
 import json
 import sys
+import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -120,7 +121,7 @@ class Board:
         Returns:
             `NAME.spikes` or `NAME.v` of each output, `[samples, steps, *features]`, integers.
         """
-        samples, steps = next(iter(inputs.values())).shape[:2]
+        samples, steps = self._check(inputs)
         answers = {
             _key(form): np.zeros((samples * steps, int(self._output_codes(form).max()) + 1), np.int32)
             for form in self._form["outputs"]
@@ -150,6 +151,25 @@ class Board:
             if scores is not None:
                 chosen[f"{form['name']}.classes"] = scores.argmax(axis=1)
         return chosen
+
+    def _check(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        """Return how many samples and steps the inputs have; raise if they are none of this network."""
+        extents: set[tuple[int, ...]] = set()
+        for number, form in enumerate(self._form["inputs"]):
+            name, features = form["name"], self._codes[f"input{number}"].shape
+            if name not in inputs:
+                raise BoardError(f"what enters lacks input '{name}', it has {', '.join(inputs) or 'none'}")
+            given = np.asarray(inputs[name])
+            if given.shape[2:] != features or given.ndim != len(features) + 2:
+                expected = ", ".join(["samples", "steps", *map(str, features)])
+                raise BoardError(f"expected [{expected}] for input '{name}', got {list(given.shape)}")
+            if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+                raise BoardError(f"input '{name}' holds what is no number")
+            extents.add(given.shape[:2])
+        if len(extents) != 1 or 0 in min(extents):
+            raise BoardError(f"inputs have no samples or no steps, or differ in them: {sorted(extents)}")
+        samples, steps = extents.pop()
+        return samples, steps
 
     def _output_codes(self, form: Mapping[str, Any]) -> NDArray[Any]:
         return self._codes[f"output{form['number']}"]
@@ -193,7 +213,7 @@ class Board:
             value = 1 if kind == _MESSAGE else int.from_bytes(self._take(3), "big", signed=True)
             for form in self._form["outputs"]:
                 if form["number"] == source and form["potentials"] == (kind == _POTENTIAL):
-                    rows[_key(form)][code] = value
+                    _note(rows[_key(form)], code, value, form)
 
     def _take(self, count: int) -> bytes:
         while len(self._received) < count:
@@ -237,6 +257,17 @@ def _key(form: Mapping[str, Any]) -> str:
     return f"{form['name']}.{'v' if form['potentials'] else 'spikes'}"
 
 
+def _note(row: NDArray[Any], code: int, value: int, form: Mapping[str, Any]) -> None:
+    """Write what one neuron said; a lane without a neuron shows a potential of zero, too."""
+    if code < len(row):
+        row[code] = value
+    elif value or not form["potentials"]:
+        raise BoardError(
+            f"the board names neuron {code} of output '{form['name']}', which has none such: "
+            "is its bitstream that of this folder? Load the network again and run anew"
+        )
+
+
 def _check_state(byte: int) -> None:
     if byte & _LOST:
         raise BoardError("bytes were lost on their way to the board; load the network again and run anew")
@@ -264,6 +295,14 @@ def _scores(values: NDArray[Any], output: Mapping[str, Any]) -> NDArray[np.float
     return scores if output.get("bias") is None else scores + np.asarray(output["bias"])
 
 
+def _read_samples(path: Path) -> Arrays:
+    if not zipfile.is_zipfile(path):
+        path.open("rb").close()
+        raise BoardError(f"'{path}' is no .npz file")
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Load a network, run the samples of a file, and write what it answers."""
     parser = argparse.ArgumentParser(description="Run a network on a board, over its serial line.")
@@ -273,12 +312,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="the exported folder")
     chosen = parser.parse_args(arguments)
     try:
-        with np.load(chosen.input, allow_pickle=False) as stored:
-            inputs = {name: stored[name] for name in stored.files}
+        inputs = _read_samples(chosen.input)
         with Board.connected(chosen.folder, chosen.port) as board:
             board.load()
             answers = board.run(inputs)
             answers |= board.classes(answers)
+        if chosen.output:
+            arrays: dict[str, Any] = dict(answers)
+            np.savez(chosen.output, **arrays)
     except (BoardError, OSError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -286,9 +327,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {values.shape}")
         if name.endswith(".classes"):
             print(*values.tolist())
-    if chosen.output:
-        arrays: dict[str, Any] = dict(answers)
-        np.savez(chosen.output, **arrays)
     return 0
 
 

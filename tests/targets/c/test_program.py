@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -115,6 +116,17 @@ def test_nothing_is_left_wherever_temporary_files_are(place: Path) -> None:
     del session
     gc.collect()
     assert child.poll() is not None
+
+
+def test_a_session_that_ended_within_a_step_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = CTarget().build(conformance.graph()).session(1)
+    values = {"input": conformance.stimulus(1)[:, 0]}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("targets.c.program.select.select", Mock(side_effect=KeyboardInterrupt))
+        session.step(values)
+    session.reset()
+    with pytest.raises(SimulationError, match="ended within an earlier step"):
+        session.step(values)
 
 
 def test_an_interrupt_ends_the_child_and_removes_its_files(place: Path) -> None:

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from targets.rtl.fpga import tools
 from targets.rtl.fpga.board import BUILT_IN, BoardProfile, load_board
+from targets.rtl.fpga.design import design_of
+from targets.rtl.image import memory_image
+from tests.graphs import chain, fixed_dense, fixed_lif
 from toolchain.errors import MissingFileError, ProfileError, TargetError, TargetUnavailableError
 
 _PROFILES = Path("targets/rtl/fpga/boards")
@@ -59,11 +63,24 @@ def test_a_board_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
         ('"up5k"', '"virtex"', "device.value"),
         ('"sg48"', '"sg48 --run x"', "package.value"),
         ("luts = ", "lutz = ", "lut"),
+        ('name = "icebreaker"', 'name = "x; sh x"', "name"),
+        ('title = "iCEBreaker', 'title = "a\\nmodule x; endmodule //', "title"),
     ],
 )
 def test_a_wrong_value_names_its_key(old: str, new: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=said):
         load_board(_changed(tmp_path, old, new))
+
+
+def test_a_title_in_other_letters_is_a_comment_all_the_same(tmp_path: Path) -> None:
+    profile = load_board(_changed(tmp_path, 'title = "iCEBreaker', 'title = "Platine für µ'))
+    design = design_of(
+        memory_image(
+            chain(fixed_dense("w", "x", np.ones((1, 1), np.int32) * 2), fixed_lif("p", ("w",), 1)), 1
+        ),
+        profile,
+    )
+    assert design.sources["top.v"].encode("ascii").startswith(b"// Platine f?r ?")
 
 
 def test_an_unknown_board_names_those_that_are_known() -> None:

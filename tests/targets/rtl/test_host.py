@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from targets.rtl.fpga.board import load_board
 from targets.rtl.fpga.design import BoardDesign, design_of
@@ -117,6 +119,18 @@ class _ScriptedLine:
     def close(self) -> None: ...
 
 
+class _TalkingLine(_ScriptedLine):
+    """A board that says what it was told to say, once."""
+
+    def __init__(self, said: bytes) -> None:
+        super().__init__()
+        self._said = said
+
+    def read(self, _most: int, /) -> bytes:
+        said, self._said = self._said, b""
+        return said
+
+
 def test_a_host_sends_no_more_than_the_queue_of_the_board_holds(tmp_path: Path) -> None:
     design = _design(recurrent_network(), tmp_path, lanes=1)
     line = _ScriptedLine()
@@ -160,3 +174,50 @@ def test_the_host_needs_nothing_of_ours(tmp_path: Path) -> None:
     failed = subprocess.run([*command, *missing], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert failed.returncode == 1
     assert "error: " in failed.stderr
+
+
+def test_potentials_of_lanes_without_a_neuron_are_passed_over(tmp_path: Path) -> None:
+    _design(recurrent_network(), tmp_path, lanes=2)
+    answers = Board(tmp_path, _TalkingLine(b"\x50\x04\x00\x00\x07\x50\x05\x00\x00\x00\x80")).run(
+        {"x": np.zeros((1, 1, 30), bool)}
+    )
+    np.testing.assert_array_equal(answers["classes.v"], [[[0, 0, 0, 0, 7]]])
+
+
+@pytest.mark.parametrize("noise", [b"\x0f\xff", b"\xcf\xff\x00\x00\x01"])
+def test_messages_of_no_neuron_are_told(noise: bytes, tmp_path: Path) -> None:
+    _design(recurrent_network(), tmp_path, lanes=1)
+    with pytest.raises(BoardError, match="names neuron 4095"):
+        Board(tmp_path, _TalkingLine(noise + b"\x80")).run({"x": np.zeros((1, 1, 30), bool)})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({}, "lacks input 'x'"),
+        ({"y": np.zeros((1, 2, 30))}, "lacks input 'x'"),
+        ({"x": np.zeros((1, 2, 29))}, "expected [samples, steps, 30] for input 'x', got [1, 2, 29]"),
+        ({"x": np.zeros(30)}, "expected [samples, steps, 30] for input 'x', got [30]"),
+        ({"x": np.full((1, 1, 30), np.nan)}, "input 'x' holds what is no number"),
+        ({"x": np.zeros((1, 0, 30))}, "no samples or no steps"),
+    ],
+)
+def test_what_is_no_input_is_told_before_anything_is_sent(
+    inputs: dict[str, NDArray[Any]], said: str, tmp_path: Path
+) -> None:
+    _design(recurrent_network(), tmp_path, lanes=1)
+    with pytest.raises(BoardError, match=re.escape(said)):
+        Board(tmp_path, _ScriptedLine()).run(inputs)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no array", "npy"])
+def test_a_file_that_holds_no_samples_is_told(content: bytes | str, tmp_path: Path) -> None:
+    _design(recurrent_network(), tmp_path, lanes=1)
+    if isinstance(content, str):
+        np.save(tmp_path / "one.npy", np.zeros(3))
+        content = (tmp_path / "one.npy").read_bytes()
+    (tmp_path / "x.npz").write_bytes(content)
+    command = [sys.executable, "-I", "host.py", "--port", "none", "--input", "x.npz"]
+    failed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")

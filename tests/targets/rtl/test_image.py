@@ -8,11 +8,13 @@ import pytest
 from targets.rtl.image import memory_image
 from targets.rtl.instructions import LENGTH, Operation
 from targets.rtl.size import CoreSize, family_of
+from tests.graphs import chain, fixed_dense, fixed_lif
 from tests.image_graphs import ImageRecipe, random_images
 from tests.random_graphs import Recipe, random_fixed
 from tests.real_graphs import in_reals
 from toolchain import ir
 from toolchain.errors import TargetError
+from toolchain.fixedpoint import SignMode
 
 _PLAIN = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True)
 
@@ -86,3 +88,41 @@ def test_a_family_is_a_core_that_can_be_many() -> None:
 def test_real_numbers_are_refused() -> None:
     with pytest.raises(TargetError, match="computes in integers only"):
         memory_image(in_reals(random_fixed(_PLAIN)), 1)
+
+
+def _window(channels: int, columns: int, outputs: int = 1, kernel: tuple[int, int] = (1, 1)) -> ir.Graph:
+    weights = np.full((outputs, channels, *kernel), 2, np.int32)
+    shape = (channels, kernel[0], columns)
+    positions = (outputs, 1, columns - kernel[1] + 1)
+    fields = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
+    flat = fixed_lif("p", ("c",), int(np.prod(positions)))
+    shaped = {name: getattr(flat, name).reshape(positions) for name in fields}
+    return chain(
+        ir.FixedConv2d(name="c", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+        replace(flat, **shaped),
+        shape=shape,
+    )
+
+
+def test_kernels_that_16_bits_do_not_count_get_wider_addresses() -> None:
+    graph = _window(1, 5, outputs=2700, kernel=(5, 5))
+    image = memory_image(graph, 1)
+    assert int(image.tables.max()) < 2**16 < 2 * image.size.synapse_depth
+    assert image.size.table_columns == 2
+    assert memory_image(_window(1, 5, outputs=2600, kernel=(5, 5)), 1).size.table_columns == 1
+
+
+@pytest.mark.parametrize(("channels", "columns"), [(2**15 + 1, 1), (1, 2**15 + 1)])
+def test_images_wider_than_an_instruction_says_are_refused(channels: int, columns: int) -> None:
+    with pytest.raises(TargetError, match="the core counts 32768 of each"):
+        memory_image(_window(channels, columns), 1)
+    image = memory_image(_window(min(channels, 2**15), min(columns, 2**15)), 1)
+    assert max(image.layout.senders["x"].channel_bits, image.layout.senders["x"].column_bits) == 15
+
+
+def test_a_network_without_synapses_has_memories_that_have_addresses() -> None:
+    size = memory_image(
+        chain(fixed_dense("w", "x", np.zeros((1, 1), np.int32)), fixed_lif("p", ("w",), 1)), 1
+    ).size
+    depths = (size.table_depth, size.message_depth, size.synapse_depth, size.sum_depth, size.state_depth)
+    assert min(*depths, size.parameter_depth) >= 2

@@ -3,7 +3,9 @@
 import gc
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from targets.rtl.image import memory_image
@@ -11,10 +13,12 @@ from targets.rtl.program import CoreSimulation, RtlProgram
 from targets.rtl.simulator import Simulator
 from targets.rtl.target import RtlTarget
 from tests.exactness import check_session
+from tests.graphs import chain, fixed_dense, fixed_lif
 from tests.random_graphs import Recipe, random_fixed, random_stimuli
 from tests.targets import conformance
 from tests.targets.c.strict import drawn
 from tests.targets.rtl.cores import check_equal, require
+from toolchain import ir
 from toolchain.errors import ArgumentError, SimulationError, TargetError
 from toolchain.execution import reference
 
@@ -79,9 +83,26 @@ def test_a_session_ends_with_its_last_name() -> None:
     session.step({"x": conformance.stimulus(2)[:, 0]})
     child = session._child
     assert child.poll() is None
+    # Nobody reads what a session sends out, and a file of it would grow with every step.
+    assert not any("beats" in str(argument) for argument in child.args)
     del session
     gc.collect()
     assert child.poll() is not None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SimulationError("late", process="core", step=0)])
+def test_a_session_that_ended_within_a_step_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException | type[BaseException]
+) -> None:
+    session = RtlTarget().build(conformance.graph()).session(1)
+    values = {"x": conformance.stimulus(1)[:, 0]}
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SimulationError)):
+        patch.setattr("targets.rtl.program.receive", Mock(side_effect=error))
+        session.step(values)
+    assert session._child.poll() is not None
+    session.reset()
+    with pytest.raises(SimulationError, match="ended within an earlier step"):
+        session.step(values)
 
 
 def test_a_core_that_hangs_or_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +124,14 @@ def test_what_a_simulation_cannot_be_is_refused() -> None:
     in_icarus = RtlProgram(conformance.graph(), CoreSimulation(simulator=Simulator.ICARUS, exact=True))
     with pytest.raises(TargetError, match="one sample at a time"):
         in_icarus.session(2)
+
+
+def test_a_network_that_no_family_holds_gets_a_core_of_its_own() -> None:
+    delay = ir.Delay(name="d", inputs=("x",), shape=(1,), steps=2**23)
+    graph = chain(delay, fixed_dense("w", "d", np.ones((1, 1), np.int32) * 2), fixed_lif("p", ("w",), 1))
+    program = RtlProgram(graph, CoreSimulation())
+    assert program.size == program.image.size
+    assert program.size.message_depth > 2**24
 
 
 def test_a_network_beyond_all_simulations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,16 @@ def test_what_is_not_of_this_disk_passes_as_it_is(tmp_path: Path) -> None:
         raise CorruptArtifactError(tmp_path, "is damaged")
 
 
+def test_a_copy_from_elsewhere_that_finds_no_room_is_told(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/x", None, str(tmp_path / "x"))
+    with pytest.raises(StorageError, match="the disk is full"), writing(tmp_path / "x"):
+        raise full
+    away = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"), None, "/elsewhere/x")
+    with pytest.raises(OSError, match="No space left") as raised, writing(tmp_path / "x"):
+        raise away
+    assert raised.value is away
+
+
 def test_folders_made_for_a_file_that_fails_go_with_it(tmp_path: Path) -> None:
     with pytest.raises(StorageError), replacing_file(tmp_path / "a" / "b" / "x.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
