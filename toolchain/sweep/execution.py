@@ -131,6 +131,8 @@ class Execution:
 
     def _trained(self, run: str, error: str, worker: str) -> None:
         names = self._sharing.pop(run)
+        # Until the next look: this one is over.
+        self.tally.stages = ()
         # A worker that was given up may have done it all the same.
         if not error or self._folder.is_trained(run):
             self._ready.extend(names)

@@ -98,12 +98,14 @@ def train_point(task: PointTask) -> None:
         started = time.monotonic()
         watch = HopelessWatch(folder.run(name), task.point.judging.limits)
         progress = NotedProgress(folder.training_note(name))
-        # A training that was ended early leaves a note, which its points find.
-        with suppress(StoppedError):
-            watch.begin()
-            task.point.check_code()
-            train(task.point.run_experiment, folder.run(name), progress, watch=watch)
-        progress.remove()
+        try:
+            # A training that was ended early leaves a note, which its points find.
+            with suppress(StoppedError):
+                watch.begin()
+                task.point.check_code()
+                train(task.point.run_experiment, folder.run(name), progress, watch=watch)
+        finally:
+            progress.remove()
         seconds = time.monotonic() - started
         write_document(folder.training(name), TrainingRecord(seconds=seconds, worker=here()))
 

@@ -123,9 +123,9 @@ class _Stages:
             case SynapsePruning():
                 return self._pruned_before(section, untrained)
             case ChannelSelection():
-                return self._pruned_meanwhile(section, untrained)
+                return self._channels(section, untrained)
             case SparseLearning():
-                return self._sparse(section, untrained)
+                return self._synapses(section, untrained)
 
     def _pruned_before(
         self, section: SynapsePruning, untrained: _Untrained
@@ -139,39 +139,44 @@ class _Stages:
         records["network"] = self._fit(pruned.network, "training", "train pruned network")
         return pruned.network, records
 
-    def _pruned_meanwhile(
+    def _channels(
         self, section: ChannelSelection, untrained: _Untrained
     ) -> tuple[_Untrained, dict[str, Any]]:
         if not isinstance(untrained, FeedForward):
             raise UsageError(f"'{section.method}' prunes channels of convolutional networks")
-        records: dict[str, Any] = {}
-        whole = deepcopy(untrained) if section.baseline else None
         pruning = ChannelPruning(untrained, section.options(self._experiment.seed))
-        if whole is not None:
-            records["unpruned"] = self._baseline(whole)
-        stage = f"train and prune by {section.method}"
-        records["network"] = self._fit(untrained, "training", stage, (pruning,))
-        records["channels"] = tuple(pruning.updates)
-        report = self._folder / "pruning" / "report.html"
-        report.parent.mkdir(exist_ok=True)
-        write_channel_report(report, f"Channels pruned by {section.method}", untrained, pruning)
-        return pruning.compact(untrained), records
+        records = self._pruned_meanwhile(section, untrained, pruning)
+        title = f"Channels pruned by {section.method}"
+        write_channel_report(self._report, title, untrained, pruning)
+        return pruning.compact(untrained), records | {"channels": tuple(pruning.updates)}
 
-    def _sparse(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
+    def _synapses(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
         if not isinstance(untrained, Network):
             raise UsageError(f"'{section.method}' prunes recurrent networks; this one is built otherwise")
-        records: dict[str, Any] = {}
-        whole = deepcopy(untrained) if section.baseline else None
         pruning = SparseTraining(untrained, section.options(self._experiment.seed))
-        if whole is not None:
-            records["unpruned"] = self._baseline(whole)
+        records = self._pruned_meanwhile(section, untrained, pruning)
+        write_sparse_report(self._report, f"Synapses pruned by {section.method}", untrained, pruning)
+        return untrained, records | {"synapses": tuple(pruning.updates)}
+
+    def _pruned_meanwhile(
+        self,
+        section: ChannelSelection | SparseLearning,
+        untrained: Network | FeedForward,
+        pruning: Callback,
+    ) -> dict[str, Any]:
+        """Train a network in place while a callback prunes it; before that a whole one, if it is wanted."""
+        records: dict[str, Any] = {}
+        if section.baseline:
+            records["unpruned"] = self._baseline(deepcopy(untrained))
         stage = f"train and prune by {section.method}"
-        records["network"] = self._fit(untrained, "training", stage, (pruning,))
-        records["synapses"] = tuple(pruning.updates)
-        report = self._folder / "pruning" / "report.html"
-        report.parent.mkdir(exist_ok=True)
-        write_sparse_report(report, f"Synapses pruned by {section.method}", untrained, pruning)
-        return untrained, records
+        return records | {"network": self._fit(untrained, "training", stage, (pruning,))}
+
+    @property
+    def _report(self) -> Path:
+        """The page that shows the pruning, in its folder."""
+        folder = self._folder / "pruning"
+        folder.mkdir(exist_ok=True)
+        return folder / "report.html"
 
     def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
         records = self._fit(network, _UNPRUNED, "train unpruned network")
