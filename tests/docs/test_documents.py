@@ -124,6 +124,16 @@ def test_the_modules_that_a_map_names_exist(repository: Path) -> None:
                 assert any(place.exists() for place in places), f"{page.relative_to(repository)}: {name}"
 
 
+def test_the_first_page_tells_the_figure_of_the_table_of_boards(repository: Path) -> None:
+    table = (repository / "targets" / "rtl" / "fpga" / "README.md").read_text()
+    measured = re.search(
+        r"^\| digits, pruned \| icebreaker \| 1 \| ([\d,]+) of ([\d,]+) \|", table, re.MULTILINE
+    )
+    first_page = " ".join((repository / "README.md").read_text().split())
+    assert measured is not None
+    assert f"takes {measured[1]} of the {measured[2]} look-up tables" in first_page
+
+
 def test_the_make_targets_that_are_named_exist(repository: Path) -> None:
     makefile = (repository / "Makefile").read_text()
     for page in _documents(repository):
