@@ -1,19 +1,16 @@
 """The compiler of the system, as a child process: from a network's source to a program that runs samples."""
 
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from targets.c.source import NetworkCode
+from toolchain.child_process import problem_of
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.files.temporary import temporary_folder
-from toolchain.interrupts import Held
 
 PROGRAM: Final = "program"
 HOST_OPTIONS: Final = ("-O3", "-march=native")
@@ -103,47 +100,14 @@ def _compile(
             sources[0].write_text(text, encoding="ascii")
         # Paths may begin with a dash, or hold what a compiler reads as something else: names do not.
         called = [*command, "-std=c99", *options, *(source.name for source in sources)]
-        problem = _call(called, folder)
+        problem = problem_of(
+            called, folder, folder / _LOG, patience_s=_PATIENCE_S, environment={"TMPDIR": str(folder)}
+        )
         program = folder / PROGRAM
         if problem or not program.is_file():
             problem = problem or "it wrote no program"
             raise _failure(command, folder, problem) if keep else TargetError(problem)
         return program.read_bytes()
-
-
-def end_group(child: "subprocess.Popen[bytes]") -> None:
-    """End a child process and all that it started."""
-    # Before it is waited for: until then its number is nobody else's.
-    if child.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
-
-
-def _call(command: Sequence[str], folder: Path) -> str:
-    """Return why a compiler failed; empty if it did not."""
-
-    def start(log: BinaryIO) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - the user's own compiler, no shell
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=os.environ | {"TMPDIR": str(folder), "LC_ALL": "C"},
-        )
-
-    with (folder / _LOG).open("wb") as log, Held(lambda: start(log), end_group) as child:
-        try:
-            status = child.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            return f"it took longer than {_PATIENCE_S:g} s"
-    return f"it ended with status {status}" if status else ""
 
 
 def _failure(command: Sequence[str], folder: Path, problem: str) -> TargetError:

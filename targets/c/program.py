@@ -1,7 +1,5 @@
 """A network as a C program: its runs are child processes, and its sessions, too."""
 
-import os
-import select
 import subprocess
 import time
 import weakref
@@ -12,10 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
 
-from targets.c.compiler import PROGRAM, compile_driver, end_group, write_source
+from targets.c.compiler import PROGRAM, compile_driver, write_source
 from targets.c.messages import RESET, STEP, answer_bytes, answered_quantities, input_bytes, read_answers
 from targets.c.source import NetworkCode
 from toolchain.arrays import Array
+from toolchain.child_process import end_child, read_whole
 from toolchain.errors import SimulationError, TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
@@ -113,7 +112,7 @@ class CProgram:
             np.concatenate([letters, entering], axis=2).tofile(asked)
             with asked.open("rb") as reading, answered.open("wb") as writing:
                 command = _command(folder, binary, 1, quantities)
-                with Held(lambda: _start(command, reading, writing), end_group) as child:
+                with Held(lambda: _start(command, reading, writing), end_child) as child:
                     self._watch(child, answered, steps * size, place, progress)
             return np.fromfile(answered, np.uint8).reshape(samples, steps, size)
 
@@ -177,7 +176,7 @@ class CSession:
         with temporary_folder("c") as folder:
             command = _command(folder, binary, batch, self._quantities)
             self._child = _start(command, subprocess.PIPE, subprocess.PIPE)
-        weakref.finalize(self, end_group, self._child)
+        weakref.finalize(self, end_child, self._child)
         self.reset()
 
     @property
@@ -206,7 +205,7 @@ class CSession:
         except BaseException:
             # An answer may be on its way, which the next step must not take for its own.
             self._is_over = True
-            end_group(self._child)
+            end_child(self._child)
             raise
         self._letter = STEP
         self._clipping.add(fitted)
@@ -229,18 +228,15 @@ class CSession:
         return answers
 
     def _receive(self, pipe: IO[bytes], into: memoryview, sample: int) -> None:
-        place = 0
-        while place < len(into):
-            if not select.select([pipe], [], [], self._patience_s)[0]:
-                end_group(self._child)
-                raise SimulationError(
-                    f"no answer for {self._patience_s:g} s in sample {sample}", process=PROGRAM, step=0
-                )
-            part = os.read(pipe.fileno(), len(into) - place)
-            if not part:
-                raise _failure(self._child.wait(), sample)
-            into[place : place + len(part)] = part
-            place += len(part)
+        try:
+            read_whole(pipe, into, self._patience_s)
+        except TimeoutError:
+            end_child(self._child)
+            raise SimulationError(
+                f"no answer for {self._patience_s:g} s in sample {sample}", process=PROGRAM, step=0
+            ) from None
+        except EOFError:
+            raise _failure(self._child.wait(), sample) from None
 
 
 def _command(folder: Path, binary: bytes, batch: int, quantities: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,6 @@
 """A simulated core as a child process: how it is called, watched, and what its end means."""
 
 import os
-import select
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +11,8 @@ from typing import IO, Final, final
 import numpy as np
 
 from targets.rtl.exchange import Words
-from targets.rtl.simulator import SimulatedCore, Simulator, end_program
+from targets.rtl.simulator import SimulatedCore, Simulator
+from toolchain.child_process import end_child, read_whole
 from toolchain.errors import SimulationError, TargetError
 from toolchain.interrupts import Held
 
@@ -124,7 +124,7 @@ class CoreCall:
         with (
             reading.open("rb") as source,
             writing.open("wb") as sink,
-            Held(lambda: self.start(folder, config, 1, source, sink, folder / "beats"), end_program) as child,
+            Held(lambda: self.start(folder, config, 1, source, sink, folder / "beats"), end_child) as child,
         ):
             self._watch(child, writing, asked.shape[0], report)
         answers = np.fromfile(writing, np.uint32)[1:]
@@ -161,16 +161,13 @@ def receive(child: "subprocess.Popen[bytes]", pipe: IO[bytes], into: memoryview,
     Raises:
         SimulationError: It died, or does not answer.
     """
-    place = 0
-    while place < len(into):
-        if not select.select([pipe], [], [], patience_s)[0]:
-            end_program(child)
-            raise SimulationError(f"no answer for {patience_s:g} s", process=PROCESS, step=0)
-        part = os.read(pipe.fileno(), len(into) - place)
-        if not part:
-            raise failure(child.wait(), 0)
-        into[place : place + len(part)] = part
-        place += len(part)
+    try:
+        read_whole(pipe, into, patience_s)
+    except TimeoutError:
+        end_child(child)
+        raise SimulationError(f"no answer for {patience_s:g} s", process=PROCESS, step=0) from None
+    except EOFError:
+        raise failure(child.wait(), 0) from None
 
 
 def failure(status: int, sample: int) -> SimulationError:

@@ -22,9 +22,10 @@ from targets.rtl.exchange import (
     read_records,
 )
 from targets.rtl.image import LANES, MemoryImage, memory_image
-from targets.rtl.simulator import Simulator, end_program, find_simulator, simulated_core
+from targets.rtl.simulator import Simulator, find_simulator, simulated_core
 from targets.rtl.size import CoreSize, family_of
 from toolchain.arrays import Array
+from toolchain.child_process import end_child
 from toolchain.errors import ArgumentError, SimulationError, TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
@@ -219,7 +220,7 @@ class RtlSession:
             self._child: subprocess.Popen[bytes] = call.start(
                 folder, config_words(image, size), batch, subprocess.PIPE, subprocess.PIPE
             )
-            weakref.finalize(self, end_program, self._child)
+            weakref.finalize(self, end_child, self._child)
             loaded = memoryview(bytearray(4))
             receive(self._child, cast("IO[bytes]", self._child.stdout), loaded, call.patience_s)
         self.reset()
@@ -252,7 +253,7 @@ class RtlSession:
         except BaseException:
             # An answer may be on its way, which the next step must not take for its own.
             self._is_over = True
-            end_program(self._child)
+            end_child(self._child)
             raise
         self._begins = ON
         self._clipping.add(fitted)

@@ -1,8 +1,6 @@
 """The core as a program: compiled once for every size by Verilator, or by Icarus where that is missing."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,13 +10,13 @@ from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Final, final
+from typing import Final, final
 
 from targets.rtl.size import CoreSize
+from toolchain.child_process import problem_of
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.files.atomic import replacing_file
 from toolchain.files.temporary import temporary_folder
-from toolchain.interrupts import Held
 from toolchain.user_folders import own_folder
 
 VERILOG: Final = Path(__file__).parent / "verilog"
@@ -119,7 +117,13 @@ def simulated_core(simulator: Simulator, size: CoreSize) -> SimulatedCore:
     with temporary_folder("rtl") as folder:
         for source in sources(simulator):
             shutil.copy(source, folder)
-        problem = _call(_command(simulator, size), folder)
+        problem = problem_of(
+            _command(simulator, size),
+            folder,
+            folder / _LOG,
+            patience_s=_PATIENCE_S,
+            environment={"TMPDIR": str(folder)},
+        )
         program = folder / _PROGRAM
         if problem or not program.is_file():
             raise _failure(simulator, folder, problem or "it wrote no program")
@@ -205,41 +209,6 @@ def _command(simulator: Simulator, size: CoreSize) -> list[str]:
         *("-CFLAGS", f"-O2 {macros}"),
         *files,
     ]
-
-
-def end_program(child: "subprocess.Popen[bytes]") -> None:
-    """End a child process and all that it started."""
-    # Before it is waited for: until then its number is nobody else's.
-    if child.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
-
-
-def _call(command: list[str], folder: Path) -> str:
-    """Return why a simulator failed; empty if it did not."""
-
-    def start(log: BinaryIO) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - the user's own simulator, no shell
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=os.environ | {"TMPDIR": str(folder), "LC_ALL": "C"},
-        )
-
-    with (folder / _LOG).open("wb") as log, Held(lambda: start(log), end_program) as child:
-        try:
-            status = child.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            return f"it took longer than {_PATIENCE_S:g} s"
-    return f"it ended with status {status}" if status else ""
 
 
 def _failure(simulator: Simulator, folder: Path, problem: str) -> TargetError:

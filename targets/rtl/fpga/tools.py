@@ -7,16 +7,14 @@ the system are taken where that is not installed.
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from toolchain.child_process import problem_of
 from toolchain.errors import TargetError, TargetUnavailableError
-from toolchain.interrupts import Held
 
 INSTALL: Final = "python -m pip install 'pumice[fpga]'"
 _PREFIXES: Final = ("yowasp-", "")
@@ -76,42 +74,11 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path, made: str) -> st
         TargetError: It fails; the last lines that it said are a note of the error.
     """
     command = (find_tool(name), *arguments)
-    with (folder / _LOG).open("wb") as log:
-        problem = _call(command, folder, log)
+    problem = problem_of(command, folder, folder / _LOG, patience_s=_PATIENCE_S)
     said = (folder / _LOG).read_text(encoding="utf-8", errors="replace")
     if problem or not (folder / made).is_file():
         raise _failure(name, problem or f"it wrote no '{made}'", said)
     return said
-
-
-def _call(command: Sequence[str], folder: Path, log: BinaryIO) -> str:
-    """Return why a tool failed; empty if it did not."""
-
-    def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - likewise
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=os.environ | {"LC_ALL": "C"},
-        )
-
-    with Held(start, _end) as child:
-        try:
-            status = child.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            return f"it took longer than {_PATIENCE_S:g} s"
-    return f"it ended with status {status}" if status else ""
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    # Before it is waited for: until then its number is nobody else's.
-    if child.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def _failure(name: str, problem: str, said: str) -> TargetError:

@@ -122,7 +122,7 @@ def test_a_session_that_ended_within_a_step_says_so(monkeypatch: pytest.MonkeyPa
     session = CTarget().build(conformance.graph()).session(1)
     values = {"input": conformance.stimulus(1)[:, 0]}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("targets.c.program.select.select", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr("toolchain.child_process.select.select", Mock(side_effect=KeyboardInterrupt))
         session.step(values)
     session.reset()
     with pytest.raises(SimulationError, match="ended within an earlier step"):

@@ -32,7 +32,7 @@ def test_a_core_is_compiled_once_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
     (program,) = (tmp_path / "pumice" / "rtl").iterdir()
     assert program.read_bytes().endswith(first.program)
     simulated_core.cache_clear()
-    monkeypatch.setattr("targets.rtl.simulator._call", lambda *_: "it must not be called")
+    monkeypatch.setattr("targets.rtl.simulator.problem_of", lambda *_, **__: "it must not be called")
     assert simulated_core(Simulator.ICARUS, SMALL) == first
     simulated_core.cache_clear()
 
