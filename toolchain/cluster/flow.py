@@ -137,23 +137,41 @@ class Flow:
             return None
         if future.status != "finished":
             return self._failed(key, future)
-        try:
-            ended = future.result(timeout=_ALONE_S)
-        except (Exception, CancelledError) as error:
-            self._check_scheduler()
-            # The worker that had the result died with it, and whoever has taken its place as well.
-            raise ClusterError(f"the result of task '{key}' was lost: {error}", "start again") from error
-        finally:
-            future.release()
+        ended = self._result(key, future)
+        if ended is None:
+            return self._failed(key, future)
+        future.release()
         self._end(key)
         if self._nodes is not None:
             self._nodes.note_success()
-        assert isinstance(ended, Ended)  # noqa: S101 - what `run_task` returns
         error = None if ended.error is None else ended.error.restored()
         if isinstance(error, ClusterError):
             # Not of the task: a worker that came later has other code, and would take all that is left.
             raise error
         return Outcome(key, ended.result, error, ended.worker)
+
+    def _result(self, key: str, future: Any) -> Ended | None:  # noqa: ANN401 - see library
+        """Return what a worker has made of a task; None where the task failed after all.
+
+        The worker that has the result may die before it hands it over. Then the task runs once more, for
+        which there must be a worker: they are looked after also while this waits.
+        """
+        deadline = time.monotonic() + _ALONE_S
+        while True:
+            try:
+                ended = future.result(timeout=_POLL_S)
+            except TimeoutError as error:
+                self._tend()
+                if time.monotonic() < deadline:
+                    continue
+                raise ClusterError(f"the result of task '{key}' was lost", "start again") from error
+            except (Exception, CancelledError) as error:
+                self._check_scheduler()
+                if future.status == "error":
+                    return None
+                raise ClusterError(f"the result of task '{key}' was lost: {error}", "start again") from error
+            assert isinstance(ended, Ended)  # noqa: S101 - what `run_task` returns
+            return ended
 
     def _failed(self, key: str, future: Any) -> Outcome | None:  # noqa: ANN401 - see library
         """Return the outcome of a task whose end was not told by its worker."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.toolchain.cluster import tasks
 from toolchain.cluster import Cluster, Flow, Outcome, RemoteError, open_cluster
 from toolchain.cluster import flow as flow_module
 from toolchain.cluster.flow import PER_THREAD
+from toolchain.cluster.local import LocalNodes
 from toolchain.cluster.work import run_task
 from toolchain.errors import ArgumentError, ClusterError, StorageError, UsageError
 
@@ -229,6 +230,66 @@ def test_a_scheduler_that_is_killed_ends_the_flow_with_a_sentence() -> None:
         threading.Timer(0.5, os.kill, (scheduler, signal.SIGKILL)).start()
         with pytest.raises(ClusterError, match=r"the scheduler .*(is lost|of the local cluster ended)"):
             flow.next()
+
+
+class _LateFuture(FakeFuture):
+    """A result whose worker died before it was handed over: it is there again, or dies, once workers are."""
+
+    def __init__(self, nodes: "_MendedNodes", status: str, value: Any) -> None:
+        super().__init__("finished", value)
+        self._nodes, self._later = nodes, status
+
+    def result(self, timeout: float) -> Any:
+        if not self._nodes.tended:
+            raise TimeoutError(timeout)
+        self.status = self._later
+        if self.status == "error":
+            raise self.value
+        return self.value
+
+
+class _MendedNodes:
+    """Workers that are there again once they have been looked after while a result is waited for."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @property
+    def tended(self) -> bool:
+        return self.calls > 1
+
+    def tend(self) -> None:
+        self.calls += 1
+
+    def note_success(self) -> None:
+        pass
+
+
+class _LateClient(FakeClient):
+    """A scheduler whose first results are lost with their worker, and come again as `status` says."""
+
+    def __init__(self, nodes: _MendedNodes, status: str) -> None:
+        super().__init__()
+        self._nodes, self._later = nodes, status
+
+    def submit(self, run: Any, code: str, function: Any, arguments: Any, **options: Any) -> FakeFuture:
+        del options
+        first = not self.sent
+        self.sent.append(function.__name__)
+        ended = run(code, function, arguments)
+        if not first:
+            return FakeFuture("finished", ended)
+        return _LateFuture(self._nodes, self._later, ended if self._later == "finished" else KilledWorker())
+
+
+@pytest.mark.parametrize(("status", "sent"), [("finished", 1), ("error", 2)])
+def test_workers_are_started_again_while_a_result_is_waited_for(status: str, sent: int) -> None:
+    nodes = _MendedNodes()
+    client = _LateClient(nodes, status)
+    flow = Flow(client, "tcp://one:1", cast(LocalNodes, nodes))
+    flow.submit("good", tasks.add, 1, 2)
+    assert flow.next().result == 3
+    assert len(client.sent) == sent
 
 
 class _UnlikeClient(FakeClient):
