@@ -1,4 +1,4 @@
-"""A penalty on what a network does: on the rates of its neurons, and on the synaptic operations of a sample."""
+"""A penalty on what a network does: on the rates of its neurons, and on its synaptic operations."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -37,10 +37,15 @@ class ActivityPenalty(Callback):
         """Return the two weights."""
         return {"rate_penalty": self.rate, "operation_penalty": self.operation}
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a penalty at all."""
+        return bool(self.rate or self.operation)
+
     def listens(self, at: Position) -> bool:
         """Return whether there is a penalty at all."""
         del at
-        return bool(self.rate or self.operation)
+        return self.is_any
 
     def after_forward(
         self, network: nn.Module, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]

@@ -5,12 +5,14 @@ synapse that weighs nothing costs nothing. Backward, a message has the derivativ
 made of, which is that of their surrogate, and fan-outs are constants.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from toolchain.errors import TrainingError
 from toolchain.models import FeedForward, GatedNorm, Network
@@ -44,18 +46,34 @@ def operations(
             @ fan_out(network.synapses[arrow.name])
             for arrow in network.connections
         }
-    return _of_blocks(network, entering, spikes)
+    done: dict[str, Tensor] = {}
+    for block, module, source, shown in _reading(network, entering, spikes):
+        count = messages(source).sum(1).mean(0)
+        done[block.name] = shown * (count * _reached(network, block, module, count.shape)).sum()
+    return done
 
 
 def sent_per_sample(
-    network: Network, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
+    network: Network | FeedForward, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return how many messages each source of every connection sends in a sample, float64 `[sources]`."""
-    sent = {**entering, **spikes}
-    return {
-        arrow.name: (sent[arrow.source].detach() != 0).double().sum(1).mean(0)
-        for arrow in network.connections
-    }
+    """Return how many messages every source of every connection sends in a sample, float64 `[sources]`.
+
+    Sources of a convolution are channels: the messages of all positions, as often as a weight meets them,
+    which is once, and less often where the convolution has a stride.
+    """
+    if isinstance(network, Network):
+        sent = {**entering, **spikes}
+        return {
+            arrow.name: (sent[arrow.source].detach() != 0).double().sum(1).mean(0)
+            for arrow in network.connections
+        }
+    counted: dict[str, Tensor] = {}
+    for block, module, source, shown in _reading(network, entering, spikes):
+        count = shown * (source.detach() != 0).double().sum(1).mean(0)
+        if isinstance(module, nn.Conv2d):
+            count = count.sum((1, 2)).reshape(module.groups, -1).mean(0) / math.prod(module.stride)
+        counted[block.name] = count
+    return counted
 
 
 def fan_out(module: nn.Module) -> Tensor:
@@ -73,27 +91,24 @@ def fan_out(module: nn.Module) -> Tensor:
     return (weight != 0).sum(0).to(weight.dtype)
 
 
-def _of_blocks(
+def _reading(
     network: FeedForward, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Return the operations of the convolutions and matrices that read spikes, or what enters."""
+) -> Iterator[tuple[NetworkBlock, nn.Conv2d | nn.Linear, Tensor, int]]:
+    """Yield the convolutions and matrices that read spikes, or what enters, what they read, and how often."""
     image = entering[INPUT].to(next(network.parameters()))
-    frames = image[:, None] if image.dim() == 4 else image
-    sent: dict[str, Tensor] = {INPUT: frames, **spikes}
-    done: dict[str, Tensor] = {}
+    # A still image is shown at every step.
+    still = image.dim() == len(network.shape) + 1
+    sent: dict[str, Tensor] = {INPUT: image[:, None] if still else image, **spikes}
+    shown = {INPUT: network.steps if still else 1}
     for block in network.blocks:
-        module = network.parts[block.name]
-        source = sent.get(block.sources[0])
-        if source is None or len(block.sources) > 1 or isinstance(module, Spiking):
+        module, name = network.parts[block.name], block.sources[0]
+        if name not in sent or len(block.sources) > 1 or isinstance(module, Spiking):
             continue
         if isinstance(module, nn.Conv2d | nn.Linear):
-            count = messages(source).sum(1).mean(0)
-            # A still image is shown at every step.
-            shown = network.steps if image.dim() == 4 and source is frames else 1
-            done[block.name] = shown * (count * _reached(network, block, module, count.shape)).sum()
+            yield block, module, sent[name], shown.get(name, 1)
         elif isinstance(module, nn.AvgPool2d | nn.MaxPool2d | nn.Flatten | nn.Identity | Select):
-            sent[block.name] = _passed_on(module, source)
-    return done
+            sent[block.name] = _passed_on(module, sent[name])
+            shown[block.name] = shown.get(name, 1)
 
 
 def _reached(
@@ -110,10 +125,9 @@ def _reached(
         return present.sum(0)
     plain: Any = {name: getattr(module, name) for name in ("stride", "padding", "dilation", "groups")}
     # The gradient of the sum of a convolution with respect to what it reads, which counts its synapses.
-    with torch.enable_grad():
-        source = torch.zeros(1, *shape, dtype=present.dtype, device=present.device, requires_grad=True)
-        (count,) = torch.autograd.grad(functional.conv2d(source, present, **plain).sum(), source)
-    return count[0]
+    source = torch.zeros(1, *shape, dtype=present.dtype, device=present.device)
+    ones = torch.ones_like(functional.conv2d(source, present, **plain))
+    return conv2d_input(source.shape, present, ones, **plain)[0]
 
 
 def _passed_on(module: nn.Module, sent: Tensor) -> Tensor:
