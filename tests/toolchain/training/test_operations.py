@@ -1,6 +1,7 @@
 """Synaptic operations of a batch: those that a loop over messages and synapses counts, with gradients."""
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,13 +104,15 @@ def _resnet() -> FeedForward:
 def _reads(network: FeedForward, x: Tensor) -> dict[str, Tensor]:
     """Return what the convolutions and matrices read while the network runs, steps folded into the batch."""
     reads: dict[str, Tensor] = {}
-    hooks = [
-        network.parts[block.name].register_forward_pre_hook(
-            lambda _, args, name=block.name: reads.__setitem__(name, args[0].detach())
-        )
-        for block in network.blocks
-        if isinstance(network.parts[block.name], nn.Conv2d | nn.Linear)
-    ]
+
+    def listen(name: str) -> Any:
+        def note(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            reads[name] = given[0].detach()
+
+        return network.parts[name].register_forward_pre_hook(note)
+
+    names = [block.name for block in network.blocks]
+    hooks = [listen(name) for name in names if isinstance(network.parts[name], nn.Conv2d | nn.Linear)]
     network(x)
     for each in hooks:
         each.remove()

@@ -84,8 +84,9 @@ class SparseOptions:
         connections: Names of those connections; empty for all.
         allocation: How many each of them gets; by default `GLOBAL` of SNIP and SynFlow, `ERDOS_RENYI` of
             others.
-        price: What a synapse costs. By operations, squares of weights (gradual, SET, RigL), squares of
-            gradients (RigL) and saliencies (SNIP) are divided by it.
+        price: What a synapse costs. By operations, what is divided by it is what the loss would lose with a
+            synapse, the running mean of `(w dL/dw)^2` (gradual, SET, RigL), the square of the gradient of an
+            absent one (RigL), or the saliency (SNIP).
         batches: Batches whose gradients decide, of SNIP; they teach nothing else. At most one epoch.
         rounds: Rounds of SynFlow.
         interval: Steps from one renewal to the next.

@@ -15,7 +15,7 @@ from toolchain.pruning.sparse.connection import SparseConnection
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
 from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp
 from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
-from toolchain.pruning.sparse.prices import SourcePrices
+from toolchain.pruning.sparse.prices import OperationPrices
 from toolchain.pruning.sparse.rules import allocate, drawn_absent, strongest_absent, weakest
 from toolchain.pruning.sparse.synaptic_flow import flow_scores
 from toolchain.training import Callback, Position
@@ -64,10 +64,10 @@ class SparseTraining(Callback):
         self.wanted = allocate(self.before, [each.ends for each in self.connections], self.total, even)
         """Synapses that each connection will have; under global allocation, once they are chosen."""
         self._guarded = _read(network)
-        self._saliency: list[Tensor] = []
+        self.saliency: list[Tensor] = []
         self._prices = None
         if options.price is Price.OPERATIONS:
-            self._prices = SourcePrices({each.name: each.weight.shape[1] for each in self.connections})
+            self._prices = OperationPrices(self.connections)
         self._chance = torch.Generator().manual_seed(options.seed)
         self._rewired: tuple[RewiredConnection, ...] = ()
         self._optimizer: torch.optim.Optimizer | None = None
@@ -135,13 +135,15 @@ class SparseTraining(Callback):
         """Renew synapses by their fresh gradients, if it is time."""
         if self._step <= self._choosing:
             self._look(network)
+        elif self._prices is not None and self._step <= self.options.last_step(self._total):
+            self._prices.learn()
         if self.options.method is SparseMethod.RIGL and self._renews:
             for each in self.connections:
                 count = round(self._share * each.count)
-                leaving = weakest(self._size(each, each.weight), each.mask, count)
+                leaving = weakest(self._worth(each), each.mask, count)
                 possible = each.absent
                 possible.view(-1)[leaving] = True
-                coming = strongest_absent(self._size(each, each.gradient), possible, count)
+                coming = strongest_absent(self._gain(each), possible, count)
                 self._replace(each, leaving, coming)
                 each.close()
 
@@ -153,13 +155,11 @@ class SparseTraining(Callback):
                 self._shrink()
             case SparseMethod.SET if self._renews:
                 for each in self.connections:
-                    leaving = weakest(
-                        self._size(each, each.weight), each.mask, round(self._share * each.count)
-                    )
+                    leaving = weakest(self._worth(each), each.mask, round(self._share * each.count))
                     coming = drawn_absent(each.absent, len(leaving), self._chance)
                     self._replace(each, leaving[: len(coming)], coming)
             case SparseMethod.SNIP if self._step == self._choosing:
-                self._choose(self._saliency)
+                self._choose(self.saliency)
             case SparseMethod.DEEP_REWIRING | SparseMethod.SOFT_DEEP_REWIRING:
                 self._rewire()
             case _:
@@ -233,17 +233,21 @@ class SparseTraining(Callback):
     def _is_global(self) -> bool:
         return self.options.allocated is Allocation.GLOBAL
 
-    def _size(self, connection: SparseConnection, values: Tensor) -> Tensor:
-        """Return how much weights or gradients are worth; by operations, squares for what they cost."""
+    def _worth(self, connection: SparseConnection) -> Tensor:
+        """Return by what the worst synapses leave."""
+        return connection.weight.abs() if self._prices is None else self._prices.worth(connection)
+
+    def _gain(self, connection: SparseConnection) -> Tensor:
+        """Return by what the best synapses come, from fresh gradients."""
         if self._prices is None:
-            return values.abs()
-        return values.double().square() / self._prices.of(connection.name, values)
+            return connection.gradient.abs()
+        return self._prices.divided(connection, connection.gradient.square())
 
     def _look(self, network: nn.Module) -> None:
         """Add to the saliency what a batch says, which teaches nothing else: no gradient is left."""
         fresh = [each.weight * each.gradient for each in self.connections]
-        known = self._saliency or [torch.zeros_like(each) for each in fresh]
-        self._saliency = [before + now for before, now in zip(known, fresh, strict=True)]
+        known = self.saliency or [torch.zeros_like(each) for each in fresh]
+        self.saliency = [before + now for before, now in zip(known, fresh, strict=True)]
         for parameter in network.parameters():
             parameter.grad = None
 
@@ -268,9 +272,9 @@ class SparseTraining(Callback):
         scores = [each.abs().double() for each in saliency]
         if self._prices is not None:
             priced = zip(scores, self.connections, strict=True)
-            scores = [score / self._prices.of(each.name, score) for score, each in priced]
+            scores = [self._prices.divided(each, score) for score, each in priced]
         self._thin(self._best(scores, [each.mask for each in self.connections], 1.0))
-        self._saliency = []
+        self.saliency = []
 
     def _thin(self, places: Sequence[Tensor]) -> None:
         for each, stays in zip(self.connections, places, strict=True):
@@ -300,15 +304,13 @@ class SparseTraining(Callback):
             return
         for each, before, wanted in zip(self.connections, self.before, self.wanted, strict=True):
             left = wanted + round(part * (before - wanted))
-            leaving = weakest(self._size(each, each.weight), each.mask, max(0, each.count - left))
+            leaving = weakest(self._worth(each), each.mask, max(0, each.count - left))
             self._replace(each, leaving, leaving[:0])
 
     def _shrink_together(self, left: int) -> None:
         rivals: list[Rivals] = []
         for each, before in zip(self.connections, self.before, strict=True):
-            score = lamp(each.weight, each.mask)
-            if self._prices is not None:
-                score /= self._prices.of(each.name, score)
+            score = lamp(each.weight, each.mask) if self._prices is None else self._prices.worth(each)
             rivals.append(Rivals(score, each.mask, before, each.name in self._guarded))
         places = chosen(rivals, min(left, sum(each.count for each in self.connections)))
         for each, stays in zip(self.connections, places, strict=True):
