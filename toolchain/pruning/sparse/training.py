@@ -63,6 +63,7 @@ class SparseTraining(Callback):
         even = Allocation.UNIFORM if self._is_global else options.allocated
         self.wanted = allocate(self.before, [each.ends for each in self.connections], self.total, even)
         """Synapses that each connection will have; under global allocation, once they are chosen."""
+        _check_known(network, options.method)
         self._guarded = _read(network)
         self._least = (1,) * len(self.before)
         if self._is_global:
@@ -257,8 +258,7 @@ class SparseTraining(Callback):
 
     def _flow(self, network: nn.Module) -> None:
         """Choose by SynFlow, in rounds."""
-        if not isinstance(network, Network):
-            raise PruningError("synflow prunes recurrent networks; this one is built otherwise")
+        assert isinstance(network, Network)  # noqa: S101 - since it was made
         masks = {each.name: each.mask.clone() for each in self.connections}
         places: list[Tensor] = []
         for i in range(1, self.options.rounds + 1):
@@ -341,6 +341,11 @@ class SparseTraining(Callback):
 def _between(before: int, after: int, part: float) -> int:
     """Return a size on the way from one to another that loses an equal share in equal parts of it."""
     return after if part >= 1 else max(after, round(before * (after / max(before, 1)) ** part))
+
+
+def _check_known(network: nn.Module, method: SparseMethod) -> None:
+    if method is SparseMethod.SYNFLOW and not isinstance(network, Network):
+        raise PruningError("synflow prunes recurrent networks only; choose snip, or a method of training")
 
 
 def _read(network: nn.Module) -> frozenset[str]:
