@@ -44,6 +44,7 @@ SPARSE = (CHANCE, "gradual", "set", "rigl", "deep_rewiring", "snip", "synflow")
 VARIANTS: dict[str, dict[str, str]] = {
     "gradual_global": {"method": "gradual", "allocation": "global"},
     "gradual_operations": {"method": "gradual", "price": "operations"},
+    "gradual_global_operations": {"method": "gradual", "allocation": "global", "price": "operations"},
     "rigl_operations": {"method": "rigl", "price": "operations"},
     "snip_operations": {"method": "snip", "price": "operations"},
 }
@@ -60,6 +61,7 @@ ARMS = {
     "synflow": "SynFlow",
     "gradual_global": "gradual, one threshold (LAMP)",
     "gradual_operations": "gradual, by operations",
+    "gradual_global_operations": "gradual, one threshold, by operations",
     "rigl_operations": "RigL, by operations",
     "snip_operations": "SNIP, by operations",
     "random": "recurrent only, at random",
