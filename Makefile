@@ -141,8 +141,9 @@ rates-study: $(READY) ## classifiers of pictures as rates, float and integers, i
 	$(BIN)/python experiments/rates_study.py $(STUDY)
 
 .PHONY: sparse-study
-sparse-study: $(READY) ## sparse training against chance: prints its tables (hours; PUMICE_DATA names the files)
+sparse-study: $(READY) ## sparse training against chance, into docs/studies/sparse.md (three hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/sparse_study.py $(STUDY)
+	$(BIN)/python experiments/sparse_tables.py
 
 .PHONY: tasks-study
 tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)

@@ -4,26 +4,15 @@ Every arm trains for the same number of epochs with the settings of its task (`e
 not tuned for any arm. `static` is chance: synapses drawn before the training. `lnp` and `random` prune the
 recurrent synapses alone, before the training, and keep all neurons. Test samples are looked at once, after
 training. Run it with `make sparse-study`, or a part of it with `--task digits_rows --seed 0`; `--data`, or
-PUMICE_DATA, names the folder of published data. It prints its tables; no page has its figures yet.
+PUMICE_DATA, names the folder of published data. `sparse_tables.py` writes `docs/studies/sparse.md`.
 """
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
-from study_tables import (
-    Comparison,
-    Family,
-    compare,
-    interval,
-    judged_together,
-    paragraph,
-    rows_of,
-)
 
 from toolchain.files.toml import read_toml
 from toolchain.workflow.compare import compare_build
@@ -140,94 +129,5 @@ def measured(key: Key, given: Given) -> Row:
 CAMPAIGN = Campaign(Path(__file__), ("task", "arm", "fraction", "seed"), points, measured, seeds=SEEDS)
 
 
-def by_seed(rows: Mapping[Key, Row], task: str, arm: str, fraction: float, name: str) -> dict[int, float]:
-    """Return a figure of a point by its seed."""
-    wanted = (task, arm, fraction)
-    return {key[-1]: row[name] for key, row in rows.items() if key[:-1] == wanted}
-
-
-def chance_at(rows: Mapping[Key, Row], task: str, operations: Mapping[int, float]) -> dict[int, float]:
-    """Return the accuracy that chance has at so many operations, by seed.
-
-    Between the points of a seed's own curve it is a line over the logarithm of the operations; beyond the
-    ends of the curve it is the accuracy of the end.
-    """
-    curves: dict[int, list[tuple[float, float]]] = {seed: [] for seed in operations}
-    for arm, fraction in ((WHOLE, 1.0), *((CHANCE, fraction) for fraction in FRACTIONS)):
-        accuracy = by_seed(rows, task, arm, fraction, "float")
-        for seed, each in by_seed(rows, task, arm, fraction, "operations").items():
-            if seed in curves:
-                curves[seed].append((each, accuracy[seed]))
-    return {
-        seed: float(np.interp(np.log(wanted), *np.array([(np.log(x), y) for x, y in sorted(curves[seed])]).T))
-        for seed, wanted in operations.items()
-    }
-
-
-def against_chance(rows: Mapping[Key, Row]) -> Family[Key]:
-    """Return the differences of all arms from chance at equal operations, judged together."""
-    differences: dict[Key, Comparison] = {}
-    for task, arm, fraction in dict.fromkeys(key[:-1] for key in rows):
-        accuracy = by_seed(rows, task, arm, fraction, "float")
-        if arm not in {WHOLE, CHANCE} and len(accuracy) > 1:
-            operations = by_seed(rows, task, arm, fraction, "operations")
-            differences[task, arm, fraction] = compare(accuracy, chance_at(rows, task, operations))
-    return judged_together(differences)
-
-
-def table(rows: Mapping[Key, Row], task: str, family: Family[Key]) -> str:
-    """Return the table of a task: accuracy against synapses and operations."""
-    head = (
-        "synapses",
-        "arm",
-        "left",
-        "operations a sample",
-        "test, %",
-        "minus chance, points",
-        "integers, %",
-    )
-    lines: list[list[str]] = []
-    for fraction in (1.0, *FRACTIONS):
-        for arm, name_of_arm in ARMS.items():
-            accuracy = list(by_seed(rows, task, arm, fraction, "float").values())
-            if not accuracy:
-                continue
-            left, operations, integers = (
-                float(np.mean(list(by_seed(rows, task, arm, fraction, name).values())))
-                for name in ("synapses", "operations", "integers")
-            )
-            mean, half = interval(accuracy)
-            key = (task, arm, fraction)
-            lines.append(
-                [
-                    f"{100 * fraction:g} %",
-                    name_of_arm,
-                    f"{left:,.0f}",
-                    f"{operations:,.0f}",
-                    f"{mean:.2f} ± {half:.2f}",
-                    family.marked(key) if key in family.comparisons else "",
-                    f"{integers:.2f}",
-                ]
-            )
-    return rows_of(head, lines)
-
-
-def tables() -> str:
-    """Return what was measured, task by task."""
-    rows = CAMPAIGN.rows()
-    there = [task for task in TASKS if any(key[0] == task for key in rows)]
-    seeds = sorted({key[-1] for key in rows})
-    family = against_chance(rows)
-    text = paragraph(
-        f"{len(seeds)} seeds of networks, and of what is drawn. Test accuracy is that of real numbers, with "
-        "95 % intervals over seeds. Differences are those from synapses drawn at random (static) at equal "
-        "operations, on the curve of the same seed; operations are those of a test sample. Of "
-        f"{family.counted()}: bold survives Holm, italic Benjamini-Hochberg only."
-    )
-    parts = [f"### {TASKS[task].capitalize()}\n\n{table(rows, task, family)}" for task in there]
-    return "\n\n".join([text, *parts])
-
-
 if __name__ == "__main__":
     carry_out(CAMPAIGN)
-    sys.stdout.write(f"{tables()}\n")

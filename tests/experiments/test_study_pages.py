@@ -7,7 +7,16 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "script", ["fidelity_tables", "chip_study", "rates_study", "nir_study", "neurons_tables", "tasks_study"]
+    "script",
+    [
+        "fidelity_tables",
+        "chip_study",
+        "rates_study",
+        "nir_study",
+        "neurons_tables",
+        "tasks_study",
+        "sparse_tables",
+    ],
 )
 def test_the_pages_are_up_to_date(script: str, experiment: Callable[[str], ModuleType]) -> None:
     for path, text in experiment(script).pages().items():
