@@ -24,8 +24,16 @@ def test_it_equals_the_integer_reference_and_tells_how_far_it_is(target: Target)
     conformance.check_equal_to_the_reference(target)
 
 
-def test_it_runs_every_neuron_or_says_which_it_lacks(target: Target) -> None:
-    conformance.check_neurons(target)
+def test_random_graphs_within_what_it_declares_equal_the_reference(target: Target) -> None:
+    conformance.check_random_graphs(target)
+
+
+def test_it_runs_what_lies_at_its_limits_and_refuses_what_lies_beyond(target: Target) -> None:
+    conformance.check_limits(target)
+
+
+def test_its_programs_can_do_what_it_declares(target: Target, tmp_path: Path) -> None:
+    conformance.check_programs(target, tmp_path)
 
 
 @pytest.mark.slow
