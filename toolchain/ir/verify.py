@@ -28,8 +28,8 @@ def verify(graph: Graph) -> None:
 
     The rules: names are unique; operands exist and stand earlier, except those of a `Delay` of a step or
     more; types fit; numbers are finite; every loop has a delay; float and integer operations do not mix;
-    there is an input, a population and an output; outputs read populations; a step has a length; and running the graph takes
-    no more memory than a graph may.
+    there is an input, a population and an output; outputs read populations; a step has a length; and
+    running the graph takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
