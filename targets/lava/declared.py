@@ -17,8 +17,8 @@ MIXED: Final = Capabilities(
 """What our processes around Lava's dynamics can."""
 CAPABILITIES: Final = {
     Models.MIXED: MIXED,
-    # `LIFRefractory` has no model of integers, and indexes what it updates with one decay for all neurons. The
-    # model of `Conv` counts in 8 bits.
+    # `LIFRefractory` has no model of integers, and can index what it updates with one decay for all neurons
+    # only. The model of `Conv` counts in 8 bits.
     Models.STOCK: replace(
         MIXED,
         name="Lava by itself",

@@ -124,7 +124,7 @@ def test_real_numbers_are_not_run_where_only_integers_run(
     trace = tmp_path / "t.npz"
     assert main(["run", str(small_build), "--target", "loihi1", "--stage", "float", "-o", str(trace)]) == 3
     text = capsys.readouterr().err
-    assert "target 'loihi1' runs integers only, not real numbers" in text
+    assert "Intel Loihi 1 runs integers only, and graph 'hrsnn' holds real numbers" in text
     assert "run another --stage, or on --target emulator" in text
     assert not trace.exists()
 

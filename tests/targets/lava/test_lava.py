@@ -99,7 +99,7 @@ def test_lava_itself_refuses_neurons_that_it_has_not(changes: dict[str, Any], la
 
 def test_lavas_refractory_neurons_have_no_model_of_integers() -> None:
     graph = chain(fixed_dense("w", "x", np.full((2, 1), 64)), fixed_lif("p", ("w",), 2, refractory=2))
-    with pytest.raises(LackingNeuronsError, match="a refractory period in integers"):
+    with pytest.raises(LackingNeuronsError, match="a refractory period of 2 steps in integers"):
         LavaTarget(models=Models.STOCK).build(graph)
     idle = graph.map(
         lambda node: replace(node, refractory=np.zeros(2)) if isinstance(node, ir.FixedLif) else node

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.lava.program import check_stock_limits
 from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
@@ -72,7 +71,7 @@ def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) 
     )
     nodes = (ir.Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
     with pytest.raises(TargetError, match="cannot hold 128"):
-        check_stock_limits(graph.with_nodes(nodes))
+        LavaTarget(models=Models.STOCK).build(graph.with_nodes(nodes))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:
