@@ -270,7 +270,8 @@ def _summed(stage: Stage, stride: tuple[int, int], *, again: bool = False) -> Gr
 def _convolved(stage: Stage, *nodes: AnyNode, stride: int = 1) -> Graph:
     """The nodes, a convolution of the last one, and its neurons."""
     shape = Graph(nodes).types[nodes[-1].name].shape
-    values, fields = np.full((1, shape[0], 1, 1), 4), {"name": "c", "inputs": (nodes[-1].name,)}
+    values = np.full((1, shape[0], 1, 1), 4)
+    fields: dict[str, Any] = {"name": "c", "inputs": (nodes[-1].name,)}
     step = (1, stride)
     convolution: Any = (
         ir.Conv2d(**fields, weights=values / 8.0, stride=step)

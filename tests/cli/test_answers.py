@@ -39,7 +39,7 @@ def test_remedies_are_spelled_as_options(tmp_path: Path, capsys: pytest.CaptureF
     assert document["error"]["remedy"].startswith("give them as --train samples.npz")
 
 
-@pytest.mark.parametrize("arguments", [["targets", "--colour"], ["show"], ["targets", "more"], ["nosuch"]])
+@pytest.mark.parametrize("arguments", [["targets", "--colour"], ["show"], ["doctor", "more"], ["nosuch"]])
 def test_wrong_usage_is_a_document_too(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, document, text = _ended([*arguments, "--json"], capsys)
     assert (code, document["error"]["kind"], document["error"]["exit_code"]) == (2, "UsageError", 2)

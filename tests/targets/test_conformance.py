@@ -7,13 +7,13 @@ import pytest
 
 from tests.targets import conformance
 from toolchain.errors import StimulusError, TargetError, UnknownNameError
-from toolchain.ir import Graph
+from toolchain.ir import Graph, Stage
 from toolchain.neuron_rules import NeuronRules
 from toolchain.reset import Reset
 from toolchain.target.acceptance import check_graph
 from toolchain.target.capabilities import Capabilities, ImageRules
 from toolchain.target.protocol import Target
-from toolchain.target.registry import installed_targets, load_target
+from toolchain.target.registry import PORTABLE, installed_targets, load_target
 from toolchain.workflow.targets import target_statuses
 
 QUICK = ("fake", "emulator", "onnx", "c", "rtl")
@@ -34,7 +34,7 @@ NARROW = Capabilities(
     most_read=3,
     graded_inputs=False,
     graded_messages=False,
-    images=ImageRules(largest_convolution=40, largest_image=90),
+    images=ImageRules(largest_convolution=70),
 )
 """A place that lacks something of everything."""
 
@@ -96,8 +96,9 @@ def test_a_target_that_runs_less_than_it_declares_is_caught(monkeypatch: pytest.
         conformance.check_limits(conformance.FakeTarget())
 
 
-def test_a_place_without_images_says_so() -> None:
-    conformance.check_limits(conformance.FakeTarget(replace(conformance.FAKE, images=None)))
+@pytest.mark.parametrize("images", [None, ImageRules(largest_image=90)])
+def test_a_place_that_knows_no_or_no_large_images_says_so(images: ImageRules | None) -> None:
+    conformance.check_limits(conformance.FakeTarget(replace(conformance.FAKE, images=images)))
 
 
 def test_a_network_that_takes_too_many_bytes_is_refused() -> None:
@@ -153,3 +154,7 @@ def test_their_status_is_told_without_building_anything() -> None:
         ("onnx", None),
         ("rtl", None),
     ]
+
+
+def test_what_is_exported_by_name_is_declared() -> None:
+    assert all(Stage.FIXED in load_target(name).capabilities.exports for name in PORTABLE)

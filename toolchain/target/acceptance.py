@@ -165,7 +165,7 @@ def _check_image(
     if max(counts) > most:
         raise TargetError(
             f"convolution '{node.name}': {can.name} counts channels, groups, rows and columns with their "
-            f"padding, kernel, stride and dilation in 8 bits and cannot hold {max(counts)}",
+            f"padding, kernel, stride and dilation up to {most} and cannot hold {max(counts)}",
             can.remedy,
         )
 

@@ -121,7 +121,26 @@ def test_a_longer_way_back_waits_in_the_synapses() -> None:
             ask(late)
 
 
+def test_what_all_synapses_of_a_connection_wait_is_counted_once() -> None:
+    """The delays of the loop are 40 to 62 steps, of which the connection takes one."""
+    weights = np.full((2, 2), 64)
+    nodes = (
+        ir.Input(name="x", shape=(2,)),
+        ir.Delay(name="wait", inputs=("a",), shape=(2,), steps=1),
+        _dense("in", "x", weights),
+        replace(_dense("late", "wait", weights), delays=np.array([[40, 62], [50, 41]])),
+        fixed_lif("a", ("in", "late"), 2),
+        ir.Output(name="o", inputs=("a",), decode=Decode.SPIKE_COUNT),
+    )
+    graph = Graph(nodes)
+    links = chip_network(graph, graded=False).links
+    assert {link.name: link.delay for link in links} == {"in": 0, "late": 62}
+    assert loihi1().fit(graph, _run(graph, np.ones((1, 3, 2), bool))).fits
+
+
 def test_a_float_graph_is_refused() -> None:
+    with pytest.raises(TargetError, match="Intel Loihi 2 runs integers only"):
+        loihi2().build(feed_forward())
     with pytest.raises(TargetError, match="Intel Loihi 2 runs integers only"):
         loihi2().fit(feed_forward(), _run(feed_forward(), np.ones((1, 3, 2), bool)))
 

@@ -123,7 +123,7 @@ def test_a_delay_of_no_step_reads_nothing_that_stands_later() -> None:
         if steps:
             verify(graph)
         else:
-            with pytest.raises(VerifyError, match="'d' reads 'q', which stands later, in the same step"):
+            with pytest.raises(VerifyError, match="'d': reads 'q', which stands later, in the same step"):
                 verify(graph)
 
 
