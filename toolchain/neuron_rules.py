@@ -41,7 +41,7 @@ class NeuronRules:
             "refractory periods of several lengths": several
             and periods is not None
             and bool((periods < longest).any()),
-            "a refractory period beside several decays of potentials": several
+            "a refractory period beside several decays": several
             and bool((neurons.dv != neurons.dv.flat[0]).any()),
             "thresholds that spikes raise": neurons.adaptation is not None and not self.adapts,
             f"{neurons.max_spikes} spikes a step": neurons.max_spikes > self.max_spikes,

@@ -8,10 +8,8 @@ from toolchain.errors import DoesNotFitError, FeedbackError, LackingNeuronsError
 from toolchain.ir import EdgeKind, Graph, Pooling, Population, Stage, Synapses, verify
 from toolchain.ir.matrix import delay_slots, values_of
 from toolchain.passes.retime_delays import clocked_edges, find_schedule, slow_loop
-from toolchain.target.capabilities import Capabilities, ImageRules
+from toolchain.target.capabilities import NUMBERS, Capabilities, ImageRules
 
-NUMBERS: Final = {Stage.FLOAT: "real numbers", Stage.FIXED: "integers"}
-"""What graphs of a stage hold, in words."""
 _OTHER: Final = {Stage.FLOAT: Stage.FIXED, Stage.FIXED: Stage.FLOAT}
 
 
@@ -59,12 +57,10 @@ def check_neurons(
     lacking: dict[str, tuple[str, ...]] = {}
     for node in populations:
         words = here.lacking(node)
-        # What the place does in the other kind of numbers is said to be lacking in these.
-        nowhere = words if there is None else there.lacking(node)
         if words:
-            lacking[node.name] = tuple(
-                what if what in nowhere else f"{what} in {NUMBERS[stage]}" for what in words
-            )
+            # What the place has in the other kind of numbers is said to be lacking in these.
+            only = there is not None and not there.lacking(node)
+            lacking[node.name] = tuple(f"{what} in {NUMBERS[stage]}" for what in words) if only else words
     if lacking:
         raise LackingNeuronsError(can.name, lacking, remedy or can.remedy)
 

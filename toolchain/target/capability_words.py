@@ -6,15 +6,13 @@ from typing import Final
 from toolchain.neuron_rules import NeuronRules
 from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
 from toolchain.stage import Stage
-from toolchain.target.capabilities import Capabilities
-
-_NUMBERS: Final = {Stage.FLOAT: "real numbers", Stage.FIXED: "integers"}
+from toolchain.target.capabilities import NUMBERS, Capabilities
 
 
 def neuron_words(can: Capabilities) -> Mapping[str, str]:
     """Return what a spike may do, by aspect, in all the kinds of numbers that a place has."""
     by_stage = {
-        _NUMBERS[stage]: _rule_words(rules) for stage in Stage if (rules := can.neurons(stage)) is not None
+        NUMBERS[stage]: _rule_words(rules) for stage in Stage if (rules := can.neurons(stage)) is not None
     }
     first = next(iter(by_stage.values()))
     return {
@@ -65,7 +63,7 @@ def graph_words(can: Capabilities) -> Mapping[str, str]:
 
 
 def _named(stages: frozenset[Stage]) -> str:
-    return ", ".join(_NUMBERS[stage] for stage in Stage if stage in stages)
+    return ", ".join(NUMBERS[stage] for stage in Stage if stage in stages)
 
 
 def _delay_words(can: Capabilities) -> str:
