@@ -11,6 +11,7 @@ from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from toolchain.ir import Graph
+
 NUMBERS: Final = {Stage.FLOAT: "real numbers", Stage.FIXED: "integers"}
 """What graphs of a stage hold, in words."""
 
