@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from targets.emulator.program import BlockSession
 from targets.emulator.target import EmulatorTarget
+from targets.lava.declared import CAPABILITIES
 from targets.lava.plan import plan_processes
-from targets.lava.runtime.documents import LavaNetwork, LavaRun
-from targets.lava.runtime.jobs import beyond_stock
+from targets.lava.runtime.documents import LavaRun
 from targets.lava.runtime.models import Models
-from targets.lava.runtime.processes.layer import PORTS
 from targets.lava.target import LavaTarget
+from tests.capable_graphs import is_admitted
 from tests.graphs import union
 from tests.image_graphs import ImageRecipe
 from tests.random_graphs import Recipe
@@ -112,24 +112,12 @@ class Case(Generic[AnyRecipe]):
         return samples, steps
 
     def runs_on(self, models: Models) -> bool:
-        """Whether the processes of a choice can be the graph: Lava's own only reset to zero."""
-        plan = plan_processes(self.graph)
-        if models is Models.STOCK:
-            return not beyond_stock(plan.network, plan.weights)
-        return models is not Models.LAYERS or _fits_ports(plan.network)
+        """Whether the processes of a choice can be the graph."""
+        return is_admitted(CAPABILITIES[models], self.graph)
 
     def period(self, models: Models) -> int:
         """Steps from one sample to the next, if it ran alone."""
         return LavaRun(models, *self.extent).windows(plan_processes(self.graph).network).period
-
-
-def _fits_ports(network: LavaNetwork) -> bool:
-    """Whether every population reads few enough others, relays included, to be one process."""
-    inner = {item.name for item in (*network.populations, *network.adders)}
-    read: dict[str, set[str]] = {}
-    for link in network.links:
-        read.setdefault(link.target, set()).update({link.source} & inner - {link.target})
-    return max(map(len, read.values()), default=0) <= PORTS
 
 
 def check_on_lava(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from targets.c.tables import smallest_type
 from toolchain import ir
-from toolchain.errors import TargetError
 from toolchain.ir import EdgeKind, Graph, Pooling, Population
 from toolchain.ir.matrix import delay_slots, values_of
 from toolchain.ir.types import size_of
@@ -148,11 +147,6 @@ def lay_out(graph: Graph) -> SourceLayout:
         for node, source, steps, weights in entries:
             # A sender whose turn comes later, or is now, still has the list of the step before.
             age = int(places[source] >= places[reader] and not senders[source].is_input)
-            if steps < age:
-                raise TargetError(
-                    f"node '{node.name}' reads what '{source}' sends in the same step, but stands before it",
-                    "put it later, or give the delay a step",
-                )
             way = _way(senders[source], steps - age)
             if steps > age:
                 longest[source] = max(longest[source], steps)

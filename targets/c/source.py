@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from targets.c.connections import ConnectionCode, connect
+from targets.c.declared import CAPABILITIES
 from targets.c.description import describe_connection, describe_sender, memory_map
 from targets.c.layout import Arrival, Sender, SourceLayout, Way, lay_out
 from targets.c.memory import Member, index_type, state_members
@@ -17,11 +18,9 @@ from targets.c.names import comment, identifiers, prefix_of
 from targets.c.neurons import PopulationNumbers
 from targets.c.tables import ConstTable
 from toolchain import ir
-from toolchain.errors import TargetError
-from toolchain.ir import Decode, Graph, Stage, verify
+from toolchain.ir import Decode, Graph
+from toolchain.target.acceptance import check_graph
 
-LARGEST: Final = 2**26
-"""Bytes of tables that are written: compilers take minutes, and much memory, for more."""
 _MEANINGS: Final = {
     Decode.SPIKE_COUNT: "the most spikes",
     Decode.SPIKE_RATE: "the most spikes",
@@ -148,12 +147,7 @@ class NetworkCode:
     """
 
     def __init__(self, graph: Graph) -> None:
-        verify(graph)
-        if graph.stage is not Stage.FIXED:
-            raise TargetError(
-                f"graph '{graph.name}' holds real numbers, and C is written of integers only",
-                "compile it, and take its fixed graph",
-            )
+        check_graph(graph, CAPABILITIES)
         self.graph = graph
         self.prefix = prefix_of(graph.name)
         self.names = identifiers(node.name for node in graph)
@@ -170,11 +164,7 @@ class NetworkCode:
             for node in graph
             if isinstance(node, ir.FixedLif)
         }
-        if self.table_bytes > LARGEST:
-            raise TargetError(
-                f"its tables take {self.table_bytes / 2**20:.0f} MiB as C, compilers hold {LARGEST >> 20}",
-                "prune it, or run it on another target",
-            )
+        CAPABILITIES.check_size(graph, self.table_bytes)
 
     def _always_fed(self, name: str) -> bool:
         """Return whether a population or pooling gets whole arrays of values, which come in every step."""

@@ -7,8 +7,6 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from toolchain.stage import Stage
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.processor_fit import ProcessorFit
     from toolchain.target.protocol import ProcessorTarget
 
@@ -47,9 +46,11 @@ class CTarget:
         return LAVA_FIXED_POINT
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Fixed only: the code holds no real number."""
-        return frozenset({Stage.FIXED})
+    def capabilities(self) -> Capabilities:
+        """What C can: integers only, since the code holds no real number."""
+        from targets.c.declared import CAPABILITIES
+
+        return CAPABILITIES
 
     @property
     def compiler(self) -> tuple[str, ...]:

@@ -17,15 +17,17 @@ from targets.emulator.compiled.events import MOST_LANES
 from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.compiled.workspace import Workspace
+from targets.emulator.declared import CAPABILITIES
 from targets.emulator.tensors.session import TensorSession
 from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.intake import count_of
-from toolchain.ir import Graph, Stage, save_graph, verify
+from toolchain.ir import Graph, Stage, save_graph
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
+from toolchain.target.acceptance import check_graph
 from toolchain.target.records import Records, empty_records
 
 _CACHE_BYTES: Final = 4 * 2**20
@@ -87,7 +89,7 @@ class EmulatorProgram:
     """
 
     def __init__(self, graph: Graph, device: str, *, tensors: bool = False) -> None:
-        verify(graph)
+        check_graph(graph, CAPABILITIES)
         self._graph = graph
         self._device = torch.device(device)
         self._compiled = self._device.type == "cpu" and not tensors

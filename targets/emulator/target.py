@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from toolchain.errors import TargetUnavailableError
-from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from targets.emulator.program import EmulatorProgram
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.protocol import BatchedProgram, Target
 
 
@@ -39,9 +39,11 @@ class EmulatorTarget:
         return LAVA_FIXED_POINT
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Float and fixed."""
-        return frozenset(Stage)
+    def capabilities(self) -> "Capabilities":
+        """Everything."""
+        from targets.emulator.declared import CAPABILITIES
+
+        return CAPABILITIES
 
     def check(self) -> None:
         """Raise if the device is a GPU and there is none."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,10 @@ from targets.lava.job import write_job
 from targets.lava.plan import Plan
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import finished_samples, run_job
-from targets.lava.runtime.jobs import LavaJob, beyond_stock
+from targets.lava.runtime.jobs import LavaJob
 from targets.lava.runtime.models import Models
-from targets.lava.settings import NAMES, Limits
-from toolchain import ir
-from toolchain.errors import LackingNeuronsError, StorageError, TargetError
+from targets.lava.settings import Limits
+from toolchain.errors import StorageError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.temporary import temporary_folder
@@ -27,8 +26,6 @@ from toolchain.ir import Graph, save_graph
 from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import PortableProgram, ResumableProgram
 from toolchain.target.records import Records, empty_records, kept_quantities
-
-_STOCK_LIMIT: Final = 127
 
 
 @final
@@ -141,29 +138,6 @@ def _store(store: FinishedSamples, records: Records, done: int) -> str:
     except (OSError, StorageError) as error:
         return f"they could not be kept in '{store.path.parent}': {error}"
     return f"they are kept in '{store.path.parent}'"
-
-
-def check_stock_neurons(plan: Plan) -> None:
-    """Raise where a population does what none of Lava's own processes does."""
-    lacking = beyond_stock(plan.network, plan.weights)
-    if lacking:
-        ours = f"run it with our processes around Lava's dynamics (target '{NAMES[Models.MIXED]}')"
-        raise LackingNeuronsError("Lava's own LIF", lacking, ours)
-
-
-def check_stock_limits(graph: Graph) -> None:
-    """Raise where Lava's own model of a convolution would fail, or return wrong sums in silence."""
-    for node in graph.synapses:
-        if isinstance(node, ir.Conv2d | ir.FixedConv2d):
-            window, (targets, sources) = node.window, node.weights.shape[:2]
-            channels = max(targets, sources * node.groups)
-            largest = max(channels, *window.kernel, *window.stride, *window.padding, *window.dilation)
-            if largest > _STOCK_LIMIT:
-                raise TargetError(
-                    f"convolution '{node.name}': Lava's own model counts channels, groups, kernel, stride, "
-                    f"padding and dilation in 8 bits and cannot hold {largest}; run it with our model "
-                    f"(target '{NAMES[Models.MIXED]}')"
-                )
 
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from targets.lava.runtime.compatibility import INSTALL_COMMAND, lava_version
 from targets.lava.runtime.models import Models
 from targets.lava.settings import NAMES, Limits
 from toolchain.errors import TargetUnavailableError
-from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.protocol import Target
 
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
@@ -49,15 +49,17 @@ class LavaTarget:
 
     @property
     def profile(self) -> HardwareProfile:
-        """The limits of Lava's fixed-point models, or of its own neurons alone."""
-        from toolchain.hardware import LAVA_FIXED_POINT, RESET_TO_ZERO
+        """The limits of Lava's fixed-point models."""
+        from toolchain.hardware import LAVA_FIXED_POINT
 
-        return RESET_TO_ZERO if self.models is Models.STOCK else LAVA_FIXED_POINT
+        return LAVA_FIXED_POINT
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Float and fixed."""
-        return frozenset(Stage)
+    def capabilities(self) -> Capabilities:
+        """What Lava can, or its own processes and models alone."""
+        from targets.lava.declared import CAPABILITIES
+
+        return CAPABILITIES[self.models]
 
     def check(self) -> None:
         """Raise unless lava-nc and what it needs are installed."""
@@ -88,18 +90,15 @@ class LavaTarget:
 
         Raises:
             TargetUnavailableError: Lava is not installed.
-            FeedbackError: A loop has less delay than connections.
-            LackingNeuronsError: Lava's own processes have no such neurons.
+            TargetError: The graph is beyond what these models can.
         """
         from targets.lava.plan import plan_processes
-        from targets.lava.program import LavaProgram, check_stock_limits, check_stock_neurons
+        from targets.lava.program import LavaProgram
+        from toolchain.target.acceptance import check_graph
 
         self.check()
-        plan = plan_processes(graph)
-        if self.models is Models.STOCK:
-            check_stock_limits(graph)
-            check_stock_neurons(plan)
-        return LavaProgram(graph, plan, self.limits, self.models)
+        check_graph(graph, self.capabilities)
+        return LavaProgram(graph, plan_processes(graph), self.limits, self.models)
 
 
 def stock_lava() -> LavaTarget:

@@ -14,11 +14,6 @@ from targets.loihi.partition import lay_in_order
 from toolchain.errors import DoesNotFitError
 from toolchain.ir.matrix import sources_of
 
-OTHER_NEURONS: Final = (
-    'compile with `replace_reset="zero"`, which measures what that costs, and train with the integers; '
-    "a neuron that does more than reset to zero runs on loihi2"
-)
-"""What to do where a chip has not the neurons of a network."""
 _BITS: Final = (7, 6, 5, 4, 3, 2)
 _HALVINGS: Final = 5
 _NOTHING: Final[tuple[float | None, int]] = (None, 0)

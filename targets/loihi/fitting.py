@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from targets.loihi.advice import OTHER_NEURONS, advise, hints
+from targets.loihi.advice import advise, hints
 from targets.loihi.cores import Chip, CoreLayout, neurons_by_layer
 from targets.loihi.estimate import Events, estimate, events_of
 from targets.loihi.memory import DECAY_PROFILES, THRESHOLD_PROFILES
@@ -18,6 +18,7 @@ from toolchain.arrays import Floats
 from toolchain.errors import DoesNotFitError
 from toolchain.execution.activity import Activity
 from toolchain.ir import Graph
+from toolchain.target.acceptance import check_graph
 from toolchain.target.chip_fit import CoreLoad, Fit, LayerLoad, Packing
 
 _COMFORTABLE: Final = 0.5
@@ -37,9 +38,8 @@ def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int
         LackingNeuronsError: The chip has no neurons that do what those of a population do.
         TargetError: The graph cannot be put on such a chip.
     """
-    profile.hardware().check_neurons(graph.populations, OTHER_NEURONS)
-    core = profile.core
-    network = chip_network(graph, graded=core.graded_spikes.value, max_delay=core.max_delay.value)
+    check_graph(graph, profile.capabilities())
+    network = chip_network(graph, graded=profile.core.graded_spikes.value)
     chip = Chip(profile, network)
     rates = {name: activity.rates(name) for name in activity.events}
     in_order, shaped, refusal = None, None, None

@@ -11,15 +11,14 @@ from scipy.sparse import csr_array
 
 from targets.lava.plan import pooling_matrix
 from toolchain import ir
-from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
-from toolchain.hardware import RESET_TO_ZERO
-from toolchain.ir import Graph, Pooling, Stage, Window
+from toolchain.ir import Graph, Pooling, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import values_of
 from toolchain.ir.types import size_of
-from toolchain.passes import RetimeDelays
+from toolchain.neuron_rules import RESET_TO_ZERO
 from toolchain.reset import LONGEST_REFRACTORY
+from toolchain.target.acceptance import synapse_waits
 
 IMAGE: Final = 3
 _SYNAPSE: Final = 24
@@ -156,34 +155,27 @@ class ChipNetwork:
         return tuple(link for link in self.links if link.source == name)
 
 
-def chip_network(graph: Graph, *, graded: bool, max_delay: int) -> ChipNetwork:
+def chip_network(graph: Graph, *, graded: bool) -> ChipNetwork:
     """Return the layers and links that a chip has to hold.
 
     A max pooling becomes a layer of stateless neurons. So does a sum pooling on a chip with graded spikes; on
     other chips it is merged with the connection that reads it. Delays become delays of synapses.
 
     Args:
-        graph: A fixed graph.
+        graph: A fixed graph that the `Capabilities` of the chip admit.
         graded: Whether spikes may carry integers.
-        max_delay: Largest number of steps that a synapse may wait.
-
-    Raises:
-        TargetError: The graph is not in integers, or sums of overlapping windows would need graded spikes.
-        DoesNotFitError: A delay is too long.
     """
-    if graph.stage is not Stage.FIXED:
-        raise TargetError("a chip runs integers; check the fixed graph of a build")
-    return _Reader(graph, graded=graded, max_delay=max_delay).read()
+    return _Reader(graph, graded=graded).read()
 
 
 @final
 class _Reader:
     """Collects the layers and links of a graph."""
 
-    def __init__(self, graph: Graph, *, graded: bool, max_delay: int) -> None:
-        self.graph, self.graded, self.max_delay = graph, graded, max_delay
+    def __init__(self, graph: Graph, *, graded: bool) -> None:
+        self.graph, self.graded = graph, graded
         self.types = graph.types
-        self.retimed = RetimeDelays()(graph)
+        self.waits = synapse_waits(graph)
         self.hosted: dict[str, int] = {}
 
     def read(self) -> ChipNetwork:
@@ -210,8 +202,6 @@ class _Reader:
         """Return the synapses of a pooling: one window of ones per channel."""
         source = self.origin(node)
         shape = self.types[source.name].shape
-        delay = self.wait(node)
-        self.check_delay(node.name, delay)
         return ConvolutionLink(
             name=f"{node.name}@pool",
             source=source.name,
@@ -223,7 +213,7 @@ class _Reader:
             shape=shape,
             bits=1,
             exponent=0,
-            delay=delay,
+            delay=self.waits[node.name],
         )
 
     def link(self, node: ir.FixedDense | ir.FixedConv2d) -> Link | None:
@@ -236,15 +226,6 @@ class _Reader:
         pool = source if isinstance(source, ir.SumPool2d) and not self.graded else None
         if pool is not None:
             source = self.origin(pool)
-            if isinstance(source, ir.SumPool2d):
-                raise TargetError(
-                    f"'{node.name}' reads sums of sums ('{pool.name}' of '{source.name}'), which a chip "
-                    "without graded spikes cannot hold: pool once with a larger window, or check loihi2"
-                )
-        delay = self.wait(node) + (0 if pool is None else self.wait(pool))
-        if isinstance(node, ir.FixedDense) and node.delays is not None:
-            delay += int(values_of(node.delays).max(initial=0))
-        self.check_delay(node.name, delay)
         ends: dict[str, Any] = {
             "name": node.name,
             "source": source.name,
@@ -252,7 +233,7 @@ class _Reader:
             "outside": isinstance(source, ir.Input),
             "bits": stored_bits(values_of(node.weights), node.sign_mode),
             "exponent": node.exponent,
-            "delay": delay,
+            "delay": self.waits[node.name] + (0 if pool is None else self.waits[pool.name]),
         }
         shape = self.types[source.name].shape
         if isinstance(node, ir.FixedDense):
@@ -274,17 +255,6 @@ class _Reader:
     def origin(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> Any:  # noqa: ANN401 - any source node
         """Return the node whose messages a reader gets."""
         return self.graph.source(node.inputs[0])[0]
-
-    def wait(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> int:
-        """Return how many steps synapses wait beyond their own delays; inputs wait on the host."""
-        wait = self.retimed[self.retimed[node.name].inputs[0]]
-        outside = isinstance(self.origin(node), ir.Input)
-        return wait.min_steps - 1 if isinstance(wait, ir.Delay) and not outside else 0
-
-    def check_delay(self, name: str, delay: int) -> None:
-        if delay > self.max_delay:
-            remedy = "shorten its delays, or put a population between"
-            raise DoesNotFitError(name, "steps of delay", delay, self.max_delay, remedy)
 
 
 def stored_bits(weights: NDArray[Any], signs: SignMode) -> int:
@@ -314,11 +284,6 @@ def _population(node: ir.FixedLif) -> ChipLayer:
 
 def _merged_convolution(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], Window]:
     """Return one convolution that equals a sum pooling and a convolution behind it."""
-    if pool.kernel != pool.stride or pool.padding != (0, 0) or node.window.dilation != (1, 1):
-        raise TargetError(
-            f"'{node.name}' reads sums of overlapping or padded windows ('{pool.name}'), which a chip "
-            "without graded spikes cannot hold: pool with stride = kernel and no padding, or check loihi2"
-        )
     needed = _SYNAPSE * node.weights.size * pool.window.area
     check_node(node.name, f"together with the pooling '{pool.name}' it", needed)
     weights = node.weights.repeat(pool.kernel[0], axis=2).repeat(pool.kernel[1], axis=3)

@@ -1,15 +1,19 @@
 """The schema of a chip: every limit with its unit, its source and its confidence."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from targets.lava.declared import MIXED
 from toolchain.files.documents import Document
 from toolchain.hardware import HardwareProfile
+from toolchain.neuron_rules import RESET_TO_ZERO, NeuronRules
 from toolchain.options import LARGEST_FACTOR
 from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
+from toolchain.target.capabilities import Capabilities
 from toolchain.target.profile_files import Sourced, read_profile
 
 Count = Annotated[int, Field(ge=1, le=2**40)]
@@ -30,6 +34,11 @@ Range = Annotated[tuple[Bits, Bits], AfterValidator(_rising)]
 _LARGEST_MESH: Final = 1 << 16
 
 BUILT_IN: Final = ("loihi1", "loihi2")
+_OTHER_NEURONS: Final = (
+    'compile with `replace_reset="zero"`, which measures what that costs, and train with the integers; '
+    "a neuron that does more than reset to zero runs on loihi2"
+)
+"""What to do where a chip has not the neurons of a network."""
 
 
 class Mesh(Document):
@@ -81,6 +90,15 @@ class NeuronLimits(Document):
     programs: Sourced[bool] = Field(
         description="whether a neuron is a program, so that all but a reset to zero has to be written"
     )
+
+    def rules(self) -> NeuronRules:
+        """Return the same as plain numbers."""
+        return NeuronRules(
+            resets=frozenset(self.resets.value),
+            longest_refractory=self.longest_refractory.value,
+            adapts=self.adapts.value,
+            max_spikes=self.max_spikes.value,
+        )
 
 
 class EntryMemory(Document):
@@ -214,17 +232,25 @@ class ChipProfile(Document):
     references: dict[str, str] = Field(default={}, description="what the short codes in sources stand for")
 
     def hardware(self) -> HardwareProfile:
-        """Return the limits that the compiler respects: Lava's number formats, and the chip's neurons."""
-        profiles, neurons = self.memory, self.neurons
+        """Return the numbers that the compiler respects: Lava's formats, and the profiles of a core."""
+        profiles = self.memory
         entries = isinstance(profiles, EntryMemory)
         return HardwareProfile(
             name=self.title,
             decay_profiles=profiles.decay_profiles.value if entries else None,
             threshold_profiles=profiles.threshold_profiles.value if entries else None,
-            resets=frozenset({Reset.ZERO} if neurons is None else neurons.resets.value),
-            longest_refractory=0 if neurons is None else neurons.longest_refractory.value,
-            adapts=neurons is not None and neurons.adapts.value,
-            max_spikes=1 if neurons is None else neurons.max_spikes.value,
+        )
+
+    def capabilities(self) -> Capabilities:
+        """Return what the chip runs: integers, as Lava runs them, in neurons and synapses of the chip."""
+        return replace(
+            MIXED,
+            name=self.title,
+            real=None,
+            fixed=RESET_TO_ZERO if self.neurons is None else self.neurons.rules(),
+            longest_delay=self.core.max_delay.value,
+            graded_messages=self.core.graded_spikes.value,
+            remedy=_OTHER_NEURONS,
         )
 
 

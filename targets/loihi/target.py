@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 from targets.lava.target import LavaTarget
-from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.chip_fit import Fit
     from toolchain.target.protocol import ChipTarget
 
@@ -57,9 +57,9 @@ class LoihiTarget:
         return self.facts.hardware()
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Fixed: a chip has no real numbers."""
-        return frozenset({Stage.FIXED})
+    def capabilities(self) -> Capabilities:
+        """What the chip can, as far as its integers run on Lava."""
+        return self.facts.capabilities()
 
     @property
     def profile_form(self) -> type[ChipProfile]:
@@ -81,11 +81,11 @@ class LoihiTarget:
 
         Raises:
             TargetUnavailableError: Lava is not installed.
-            LackingNeuronsError: The chip has no neurons that do what those of a population do.
+            TargetError: The graph is beyond what the chip can.
         """
-        from targets.loihi.advice import OTHER_NEURONS
+        from toolchain.target.acceptance import check_graph
 
-        self.profile.check_neurons(graph.populations, OTHER_NEURONS)
+        check_graph(graph, self.capabilities)
         return self.lava.build(graph)
 
     def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:

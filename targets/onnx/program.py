@@ -8,17 +8,18 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from targets.onnx.declared import CAPABILITIES
 from targets.onnx.models import sequence_model, step_model, with_graph
 from targets.onnx.writer import input_name, next_state
 from toolchain.arrays import Array
-from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.atomic import write_bytes
 from toolchain.intake import count_of, path_of
-from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
+from toolchain.ir import EdgeKind, Graph, Stage, save_graph
 from toolchain.progress import Progress, no_progress
+from toolchain.target.acceptance import check_graph
 from toolchain.target.protocol import BatchedProgram, PortableProgram, Session, SteppedProgram
 from toolchain.target.records import empty_records, kept_quantities
 
@@ -26,8 +27,6 @@ SEQUENCE: Final = "network.onnx"
 STEP: Final = "step.onnx"
 _AT_ONCE: Final = 32
 """Samples of one call, in which what every connection sends takes 64 bits a number."""
-_LARGEST: Final = 2**31 - 1
-"""Bytes of a model: a limit of the format."""
 
 
 @final
@@ -81,9 +80,11 @@ class OnnxProgram:
     """
 
     def __init__(self, graph: Graph) -> None:
-        verify(graph)
+        check_graph(graph, CAPABILITIES)
         self._graph = graph
-        self._model = _loaded(sequence_model(graph))
+        model = sequence_model(graph)
+        CAPABILITIES.check_size(graph, model.ByteSize())
+        self._model = _loaded(model)
 
     def session(self, batch: int) -> OnnxSession:
         """Return a batch at rest."""
@@ -128,11 +129,6 @@ class OnnxProgram:
 
 
 def _loaded(model: onnx.ModelProto) -> Any:  # noqa: ANN401 - a compiled library without types
-    if model.ByteSize() > _LARGEST:
-        raise TargetError(
-            f"the network takes {model.ByteSize() / 2**30:.1f} GiB as an ONNX model, the format holds 2: "
-            "prune it, or run it on another target"
-        )
     options = onnxruntime.SessionOptions()
     # It raises what it logs, and would print names as they are.
     options.log_severity_level = 4

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from toolchain.errors import TargetUnavailableError
-from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.protocol import Target
 
 
@@ -37,9 +37,11 @@ class OnnxTarget:
         return LAVA_FIXED_POINT
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Float and fixed."""
-        return frozenset(Stage)
+    def capabilities(self) -> Capabilities:
+        """What models of ONNX can."""
+        from targets.onnx.declared import CAPABILITIES
+
+        return CAPABILITIES
 
     def check(self) -> None:
         """Raise unless onnx and onnxruntime are installed."""

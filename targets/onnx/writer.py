@@ -19,7 +19,6 @@ from scipy.sparse import csr_array
 from targets.onnx.neurons import DOMAIN, NeuronFunction
 from toolchain import ir
 from toolchain.arrays import Array
-from toolchain.errors import TargetError
 from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
 from toolchain.ir import EdgeKind, Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
@@ -123,9 +122,6 @@ class _Writer:
 
     def _depths(self) -> dict[str, int]:
         """Return how many steps of every source are needed again."""
-        for node in self.graph:
-            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
-                raise TargetError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         depths: dict[str, int] = {}
         for node in (*self.graph.synapses, *self.graph.poolings):
             source, steps = self.graph.source(node.inputs[0])

@@ -7,6 +7,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from targets.rtl.declared import CAPABILITIES
 from targets.rtl.instructions import LENGTH, Flag, Instruction, Operation, Ring
 from targets.rtl.layout import (
     MessageLayout,
@@ -24,15 +25,14 @@ from targets.rtl.windows import KernelWindow, Offsets, window_of
 from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import INPUT_LIMIT
-from toolchain.ir import Graph, Pooling, Stage, verify
+from toolchain.ir import Graph, Pooling
+from toolchain.target.acceptance import check_graph
 
 _WORD: Final = 2**16
 _BLOCK: Final = _WORD - 1
 """Words of a block of the load stream."""
 _LEAST_SUM_BITS: Final = 10
 _MOST_BITS: Final = 32
-_FIELD_BITS: Final = 15
-"""Most bits of a channel, and of a column, that an instruction says."""
 LANES: Final = (1, 2, 4, 8, 16)
 """Numbers of lanes that a core may have."""
 
@@ -98,12 +98,7 @@ def memory_image(graph: Graph, lanes: int) -> MemoryImage:
         VerifyError: The graph is not well formed.
         TargetError: It holds real numbers, or addresses take more than 32 bits.
     """
-    verify(graph)
-    if graph.stage is not Stage.FIXED:
-        raise TargetError(
-            f"graph '{graph.name}' holds real numbers, and the core computes in integers only",
-            "compile it, and take its fixed graph",
-        )
+    check_graph(graph, CAPABILITIES)
     return _ImageWriter(graph, lanes).image()
 
 
@@ -214,12 +209,6 @@ class _ImageWriter:
         if isinstance(node, ir.FixedDense):
             raise TypeError("a matrix has no window")
         if node.name not in self._windows:
-            if max(sender.channel_bits, sender.column_bits) > _FIELD_BITS:
-                raise TargetError(
-                    f"node '{node.name}' reads {sender.channels} channels of {sender.shape[2]} columns, "
-                    f"the core counts {2**_FIELD_BITS} of each",
-                    "make them fewer, or run it on the emulator, which gives the same integers",
-                )
             window = window_of(node, sender, target.channels)
             first = self._put_kernels("" if isinstance(node, Pooling) else node.name, window)
             channels = window.channels + np.array([first, 0])

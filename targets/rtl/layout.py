@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import ir
-from toolchain.errors import TargetError
 from toolchain.ir import EdgeKind, Graph, Pooling, Population
 from toolchain.ir.matrix import delay_slots, values_of
 from toolchain.ir.types import size_of
@@ -179,12 +178,6 @@ def lay_out_messages(graph: Graph, lanes: int) -> MessageLayout:
 
 def _slots(reading: MessageReading, *, later: bool) -> int:
     """Return how many lists a sender needs for a reader; who comes before it still has the last one."""
-    if reading.steps < later:
-        raise TargetError(
-            f"node '{reading.node.name}' reads what '{reading.sender}' sends in the same step, but stands "
-            "before it",
-            "put it later, or give the delay a step",
-        )
     return reading.steps - later + 1
 
 

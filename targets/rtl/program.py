@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.rtl.child import PROCESS, CoreCall, failure, receive
+from targets.rtl.declared import CAPABILITIES, LARGEST
 from targets.rtl.exchange import (
     FROM_REST,
     ON,
@@ -39,8 +40,6 @@ from toolchain.target.records import empty_records, kept_quantities
 
 _TOGETHER: Final = 2**26
 """Bytes of what enters and leaves that one child is given, or more if a sample has more."""
-_LARGEST: Final = 2**31
-"""Bytes of memories that are simulated."""
 
 
 @final
@@ -100,15 +99,9 @@ class RtlProgram:
         self.image: MemoryImage = memory_image(graph, simulation.lanes)
         self._simulation = simulation
         family = None if simulation.exact else family_of(self.image.size)
-        fits = family is not None and family.memory_bytes <= _LARGEST
+        fits = family is not None and family.memory_bytes <= LARGEST
         self.size: CoreSize = family if family is not None and fits else self.image.size
-        if self.size.memory_bytes > _LARGEST:
-            needed = self.image.size.memory_bytes
-            raise TargetError(
-                f"graph '{graph.name}' needs memories of {needed / 2**20:.0f} MiB, a simulation has "
-                f"{_LARGEST >> 20}",
-                "prune it, or run it on the emulator, which gives the same integers",
-            )
+        CAPABILITIES.check_size(graph, self.size.memory_bytes)
 
     def session(self, batch: int) -> "RtlSession":
         """Return a batch at rest, in a child process that lives as long as the session.
@@ -118,8 +111,8 @@ class RtlProgram:
             TargetError: The cores of the batch take more memory than a simulation has.
         """
         count = count_of(batch, "batch", least=1)
-        if count * self.size.memory_bytes > _LARGEST:
-            most = _LARGEST // self.size.memory_bytes
+        if count * self.size.memory_bytes > LARGEST:
+            most = LARGEST // self.size.memory_bytes
             raise TargetError(f"a session simulates a core for each sample, {most} at most, got {count}")
         return RtlSession(self.image, self._call(answered(())), self.size, count)
 

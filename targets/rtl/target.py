@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from toolchain.progress import no_progress
-from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from toolchain.passes import Pass
     from toolchain.progress import Progress
     from toolchain.target.board_fit import BoardFit
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.protocol import BoardTarget
 
 
@@ -49,9 +49,11 @@ class RtlTarget:
         return LAVA_FIXED_POINT
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """Fixed only: the core holds no real number."""
-        return frozenset({Stage.FIXED})
+    def capabilities(self) -> Capabilities:
+        """What the core can: integers only, since it holds no real number."""
+        from targets.rtl.declared import CAPABILITIES
+
+        return CAPABILITIES
 
     def check(self) -> None:
         """Raise unless there is a simulator."""

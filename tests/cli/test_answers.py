@@ -39,7 +39,7 @@ def test_remedies_are_spelled_as_options(tmp_path: Path, capsys: pytest.CaptureF
     assert document["error"]["remedy"].startswith("give them as --train samples.npz")
 
 
-@pytest.mark.parametrize("arguments", [["targets", "--colour"], ["show"], ["targets", "more"], ["nosuch"]])
+@pytest.mark.parametrize("arguments", [["targets", "--colour"], ["show"], ["doctor", "more"], ["nosuch"]])
 def test_wrong_usage_is_a_document_too(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, document, text = _ended([*arguments, "--json"], capsys)
     assert (code, document["error"]["kind"], document["error"]["exit_code"]) == (2, "UsageError", 2)
@@ -124,7 +124,7 @@ def test_real_numbers_are_not_run_where_only_integers_run(
     trace = tmp_path / "t.npz"
     assert main(["run", str(small_build), "--target", "loihi1", "--stage", "float", "-o", str(trace)]) == 3
     text = capsys.readouterr().err
-    assert "target 'loihi1' runs integers only, not real numbers" in text
+    assert "Intel Loihi 1 runs integers only, and graph 'hrsnn' holds real numbers" in text
     assert "run another --stage, or on --target emulator" in text
     assert not trace.exists()
 

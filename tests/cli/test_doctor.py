@@ -16,6 +16,8 @@ def _json(capsys: pytest.CaptureFixture[str]) -> dict:
 def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "--json"]) == 0
     targets = _json(capsys)
+    can = {name: target.pop("can") for name, target in targets.items()}
+    assert can["loihi1"]["refractory period"] == "up to 62 steps"
     assert targets.pop("rtl")["stages"] == ["fixed"], "it is usable where a simulator is"
     assert targets == {
         "c": {"stages": ["fixed"], "problem": None},

@@ -32,6 +32,7 @@ _PAGES = (
     "docs/chips.md",
     "docs/frameworks.md",
     "docs/neurons.md",
+    "docs/new-target.md",
     "docs/file-formats.md",
     "docs/many-machines.md",
 )

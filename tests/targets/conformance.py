@@ -8,18 +8,22 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.capable_graphs import limits, random_within, stimuli_of
+from tests.graphs import union
 from tests.random_graphs import Recipe, random_fixed, random_stimuli, random_stimulus
-from toolchain.errors import LackingNeuronsError
+from tests.real_graphs import check_close, in_reals
+from toolchain.errors import FeedbackError, LackingNeuronsError, TargetError, ToolchainError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import Graph, Stage, load_graph, save_graph
+from toolchain.ir import Graph, Stage, load_graph, print_graph, save_graph
 from toolchain.passes import Pass
 from toolchain.progress import Progress, no_progress
-from toolchain.reset import Reset
-from toolchain.target.protocol import Target
+from toolchain.target.acceptance import check_graph
+from toolchain.target.capabilities import Capabilities
+from toolchain.target.protocol import ResumableProgram, SteppedProgram, Target, export_program
 
 RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
 LATE = Recipe(
@@ -35,8 +39,14 @@ LATE = Recipe(
     longest=2,
 )
 """Much of what it sends arrives after more steps than a sample has."""
+_RUN_COLUMNS = 1000
+"""Wider images are built, and not run."""
 FIRING = Recipe(seed=321, sizes=(4, 3, 5, 4), channels=3, recurrent=True, skip=True, firing=True)
 """Every reset, refractory periods, adaptive thresholds, and counts of spikes."""
+
+
+FAKE = Capabilities(name="the fake")
+"""By default a target runs every graph."""
 
 
 @final
@@ -75,6 +85,8 @@ class FakeProgram:
 class FakeTarget:
     """A target in twenty lines."""
 
+    capabilities: Capabilities = FAKE
+
     @property
     def name(self) -> str:
         return "fake"
@@ -83,10 +95,6 @@ class FakeTarget:
     def profile(self) -> HardwareProfile:
         return LAVA_FIXED_POINT
 
-    @property
-    def stages(self) -> frozenset[Stage]:
-        return frozenset(Stage)
-
     def check(self) -> None:
         pass
 
@@ -94,6 +102,7 @@ class FakeTarget:
         return ()
 
     def build(self, graph: Graph) -> FakeProgram:
+        check_graph(graph, self.capabilities)
         return FakeProgram(graph)
 
 
@@ -139,26 +148,80 @@ def check_rest(target: Target) -> None:
         assert np.array_equal(values[0], together.by_key()[key][1])
 
 
-def _check_refusal(graph: Graph, error: LackingNeuronsError) -> None:
-    assert set(error.lacking) == {node.name for node in graph.populations if not node.is_plain}
-    assert error.remedy
+def check_random_graphs(target: Target, count: int = 6) -> None:
+    """Random graphs within what it declares equal the reference, all in one program."""
+    for stage in sorted(target.capabilities.stages, key=lambda stage: stage.value):
+        drawn = [random_within(target.capabilities, stage, seed) for seed in range(count)]
+        graph = union([graph for graph, _ in drawn])
+        _check_equal(
+            target,
+            graph,
+            {f"g{i}-{name}": x for i, (_, stimuli) in enumerate(drawn) for name, x in stimuli.items()},
+        )
 
 
-def check_neurons(target: Target) -> None:
-    """Neurons that do more than to be reset to zero run as they should, or are refused by their names."""
-    graph, x = random_fixed(FIRING), random_stimulus(FIRING, 3, 9)
-    assert {node.reset for node in graph.populations} == set(Reset)
-    try:
-        program = target.build(graph)
-    except LackingNeuronsError as error:
-        _check_refusal(graph, error)
+def check_limits(target: Target, *, runs: bool = True) -> None:
+    """What lies at a limit of its declaration runs, and a step beyond is refused in the declared words.
+
+    Args:
+        target: The target.
+        runs: Whether what it admits is run and compared, or only built.
+    """
+    for stage in sorted(target.capabilities.stages, key=lambda stage: stage.value):
+        at_once: list[Graph] = []
+        for limit in limits(target.capabilities, stage):
+            if limit.beyond is not None:
+                _check_refused(target, limit.beyond, limit.name)
+            if limit.admitted is not None:
+                target.build(limit.admitted)
+                if limit.admitted.inputs[0].shape[-1] <= _RUN_COLUMNS:
+                    at_once.append(limit.admitted)
+        if runs:
+            whole = union(at_once)
+            _check_equal(target, whole, stimuli_of(whole))
+
+
+def _check_refused(target: Target, graph: Graph, name: str) -> None:
+    errors: list[ToolchainError] = []
+    for ask in (target.build, lambda graph: check_graph(graph, target.capabilities)):
+        try:
+            ask(graph)
+        except ToolchainError as error:
+            errors.append(error)
+    assert len(errors) == 2, f"{target.name} runs a graph beyond what it declares: {name}"
+    built, declared = errors
+    assert (type(built), str(built)) == (type(declared), str(declared)), name
+    assert isinstance(built, TargetError | FeedbackError)
+    if isinstance(built, LackingNeuronsError):
+        assert set(built.lacking) == {"p"}
+        assert built.remedy
+
+
+def _check_equal(target: Target, graph: Graph, stimuli: Mapping[str, NDArray[Any]]) -> None:
+    """Integers are equal, and real numbers, too, unless they are added up by others than us."""
+    expected = reference.run(graph, stimuli)
+    trace = target.build(graph).run(stimuli, record=QUANTITIES)
+    if graph.stage is Stage.FLOAT:
+        check_close(expected, trace)
         return
-    trace = program.run(x, record=QUANTITIES)
-    assert first_mismatch(reference.run(graph, x), trace) is None
-    counts = {node.name: node.max_spikes > 1 for node in graph.populations}
-    assert any(counts.values())
-    for name, several in counts.items():
-        assert trace.spikes[name].dtype == (np.uint8 if several else np.bool_)
+    mismatch = first_mismatch(expected, trace)
+    assert mismatch is None, f"{target.name}: {mismatch}\n{print_graph(graph)}"
+
+
+def check_programs(target: Target, folder: Path) -> None:
+    """Its programs can be stepped, resumed and written where it says so, and nowhere else."""
+    can, program = target.capabilities, target.build(graph())
+    assert isinstance(program, SteppedProgram) is can.stepped
+    assert isinstance(program, ResumableProgram) is can.resumed
+    for stage in can.stages:
+        written = folder / stage.value
+        written.mkdir()
+        program = target.build(in_reals(graph()) if stage is Stage.FLOAT else graph())
+        try:
+            export_program(program, written)
+        except TargetError:
+            assert stage not in can.exports
+        assert bool([*written.iterdir()]) is (stage in can.exports)
 
 
 def check_save(target: Target, folder: Path) -> None:

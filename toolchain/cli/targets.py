@@ -1,16 +1,34 @@
-"""`pumice targets`: where a network can run on this machine."""
+"""`pumice targets`: where a network can run on this machine, and what each of these places can."""
+
+from typing import Annotated
+
+import typer
 
 from toolchain.cli.console import answer, print_table
 from toolchain.cli.options import AsJson
 
 
-def targets(*, as_json: AsJson = False) -> None:
-    """List the places where a network can run, and whether each is usable on this machine."""
-    from toolchain.workflow.targets import target_statuses
+def targets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show what this one can; by default all are listed.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the places where a network can run, whether each is usable on this machine, and what it can."""
+    from toolchain.workflow.targets import target_status, target_statuses
 
-    statuses = target_statuses()
+    statuses = target_statuses() if name is None else (target_status(name),)
     if as_json:
-        answer({each.name: {"stages": each.stages, "problem": each.problem} for each in statuses})
+        answer(
+            {
+                each.name: {"stages": each.stages, "problem": each.problem, "can": dict(each.can)}
+                for each in statuses
+            }
+        )
+        return
+    if name is not None:
+        print_table(f"target {name}", ("what", "can"), [*statuses[0].can.items()])
         return
     print_table(
         "targets",

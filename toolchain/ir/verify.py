@@ -26,10 +26,10 @@ STEP_MS: Final = (1e-6, 1e6)
 def verify(graph: Graph) -> None:
     """Raise at the first rule that a graph breaks.
 
-    The rules: names are unique; operands exist and stand earlier, except those of a `Delay`; types fit;
-    numbers are finite; every loop has a delay; float and integer operations do not mix; there is an input,
-    a population and an output; outputs read populations; a step has a length; and running the graph takes
-    no more memory than a graph may.
+    The rules: names are unique; operands exist and stand earlier, except those of a `Delay` of a step or
+    more; types fit; numbers are finite; every loop has a delay; float and integer operations do not mix;
+    there is an input, a population and an output; outputs read populations; a step has a length; and
+    running the graph takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
@@ -107,9 +107,16 @@ def _check_shapes(types: Mapping[str, ValueType]) -> None:
 
 def _check_delays(graph: Graph) -> None:
     types, fixed = graph.types, graph.stage is Stage.FIXED
+    earlier: set[str] = set()
     for node in graph:
+        earlier.add(node.name)
         if not isinstance(node, Delay):
             continue
+        if not node.min_steps and node.inputs[0] not in earlier:
+            raise node.fail(
+                f"reads '{node.inputs[0]}', which stands later, in the same step; put it later, or give it a "
+                "step"
+            )
         if types[node.name] != types[node.inputs[0]]:
             raise node.fail(f"declares {types[node.name]}, but holds {types[node.inputs[0]]}")
         if fixed and not isinstance(node.steps, int):

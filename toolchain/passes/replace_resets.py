@@ -8,8 +8,8 @@ import numpy as np
 
 from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import AnyNode, EdgeKind, Graph, Stage
+from toolchain.neuron_rules import EVERY_NEURON, NeuronRules
 from toolchain.passes.base import Pass
 from toolchain.reset import Reset
 
@@ -26,13 +26,13 @@ class ReplaceResets(Pass):
 
     Attributes:
         reset: The reset of every population that can fire; None leaves these as they are.
-        profile: The place.
+        rules: What the neurons of the place can do.
     """
 
     name: ClassVar[str] = "replace-resets"
 
     reset: Reset | None = Reset.ZERO
-    profile: HardwareProfile = LAVA_FIXED_POINT
+    rules: NeuronRules = EVERY_NEURON
 
     def requires(self, graph: Graph) -> None:
         """Accept float graphs, and the reset to zero: no other can take the place of all the others."""
@@ -63,10 +63,10 @@ class ReplaceResets(Pass):
         if self.reset is None:
             return node
         new = node if node.reset is self.reset else replace(_plain(node), **_others(node))
-        if new.refractory is not None and new.refractory.max(initial=0) > self.profile.longest_refractory:
-            steps = np.minimum(new.refractory, self.profile.longest_refractory)
+        if new.refractory is not None and new.refractory.max(initial=0) > self.rules.longest_refractory:
+            steps = np.minimum(new.refractory, self.rules.longest_refractory)
             new = replace(new, refractory=steps if steps.any() else None)
-        if new.adaptation is not None and not self.profile.adapts:
+        if new.adaptation is not None and not self.rules.adapts:
             new = replace(new, adaptation=None, adaptation_decay=None)
         return new
 

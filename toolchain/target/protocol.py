@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
-    from toolchain.stage import Stage
     from toolchain.target.board_fit import BoardFit
+    from toolchain.target.capabilities import Capabilities
     from toolchain.target.chip_fit import Fit
     from toolchain.target.processor_fit import ProcessorFit
 
@@ -180,12 +180,12 @@ class Target(Protocol):
 
     @property
     def profile(self) -> HardwareProfile:
-        """The limits that passes must respect."""
+        """The numbers that passes must respect."""
         ...
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """The stages it accepts."""
+    def capabilities(self) -> Capabilities:
+        """What it can; `build` begins with `toolchain.target.acceptance.check_graph`."""
         ...
 
     def check(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import getattr_static
-from typing import Any, Final, TypeGuard
+from typing import Final
 
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
 from toolchain.target.protocol import BoardTarget, ChipTarget, ProcessorTarget, Target
@@ -15,6 +15,8 @@ STANDALONE: Final = "lava"
 """The target whose program stands in every build, as files that run without this toolchain."""
 PORTABLE: Final = ("onnx", "c", "rtl", STANDALONE)
 """Targets whose programs can be written as files that run without this toolchain."""
+_MEMBERS: Final = ("name", "profile", "capabilities", "check", "legalization", "build")
+"""What a `Target` has; a value is not asked for any of it before it is used."""
 
 
 def load_chip(name: str) -> ChipTarget:
@@ -98,17 +100,11 @@ def load_target(name: str) -> Target:
         raise
     except (Exception, SystemExit) as error:
         raise _unloadable(points[name], f"{type(error).__name__}: {error}") from error
-    if not _is_target(target):
-        raise _unloadable(
-            points[name], f"'{points[name].value}' gives a {type(target).__name__}, not a target"
-        )
+    lacks = [member for member in _MEMBERS if getattr_static(target, member, None) is None]
+    if lacks:
+        what = f"'{points[name].value}' gives a {type(target).__name__}, not a target"
+        raise _unloadable(points[name], f"{what}: it has no {', '.join(lacks)}")
     return target
-
-
-def _is_target(value: Any) -> TypeGuard[Target]:  # noqa: ANN401 - whatever an entry point gives
-    """Return whether a value has what a `Target` has, without asking it for any of it."""
-    members = ("name", "profile", "stages", "check", "legalization", "build")
-    return all(getattr_static(value, member, None) is not None for member in members)
 
 
 def _unloadable(point: EntryPoint, reason: str) -> TargetUnavailableError:

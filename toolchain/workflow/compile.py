@@ -217,7 +217,7 @@ def compile_graph(
     facts = check_type(facts or BuildFacts(), "facts", BuildFacts)
     record = PassRecord()
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()), record)(graph)
-    replaces = replacement(float_graph, options.replace_reset, place.profile)
+    replaces = replacement(float_graph, options.replace_reset, place.capabilities)
     if replaces is not None:
         before, float_graph = float_graph, Pipeline((replaces,), record)(float_graph)
         replaced = replaced_resets(before, float_graph, calibration if stimulus is None else stimulus)

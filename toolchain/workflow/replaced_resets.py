@@ -5,10 +5,13 @@ from typing import cast
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.fidelity import Comparer, Comparison
 from toolchain.fidelity.change import Change
-from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Population
+from toolchain.neuron_rules import EVERY_NEURON
 from toolchain.passes import ReplaceResets
 from toolchain.reset import Reset
+from toolchain.stage import Stage
+from toolchain.target.acceptance import check_neurons
+from toolchain.target.capabilities import Capabilities
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
@@ -20,7 +23,7 @@ _REMEDY = (
 )
 
 
-def replacement(graph: Graph, reset: Reset | None, profile: HardwareProfile) -> ReplaceResets | None:
+def replacement(graph: Graph, reset: Reset | None, can: Capabilities) -> ReplaceResets | None:
     """Return the pass that replaces what spikes do in a graph; None where there is nothing to replace.
 
     Raises:
@@ -28,9 +31,9 @@ def replacement(graph: Graph, reset: Reset | None, profile: HardwareProfile) -> 
     """
     if all(node.is_plain for node in graph.populations):
         return None
-    replaces = ReplaceResets(reset=reset, profile=profile)
+    replaces = ReplaceResets(reset=reset, rules=can.fixed or EVERY_NEURON)
     after = replaces(graph)
-    profile.check_neurons(after.populations, _REMEDY)
+    check_neurons(after.populations, can, Stage.FIXED, _REMEDY)
     return None if after is graph else replaces
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 from numpy.typing import NDArray
 
 from toolchain.bars import draws
-from toolchain.errors import TargetError, ToolchainError, UsageError
+from toolchain.errors import ToolchainError, UsageError
 from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace, check_quantities
@@ -29,7 +29,7 @@ from toolchain.progress import (
 from toolchain.target.parts import batch_of, in_parts
 from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
+from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.shards import Computed, OnWorkers, SampleSource, ThisProcess
 
@@ -283,17 +283,9 @@ def program_of(name: str, graph: Graph) -> Program:
     """Return a graph made ready for a target.
 
     Raises:
-        TargetError: The target does not run graphs of this stage.
+        TargetError: The target does not run such graphs.
     """
-    target = load_target(name)
-    if graph.stage not in target.stages:
-        kinds = {Stage.FIXED: "integers", Stage.FLOAT: "real numbers"}
-        raise TargetError(
-            f"target '{name}' runs {' and '.join(kinds[stage] for stage in target.stages)} only, not "
-            f"{kinds[graph.stage]}",
-            f'run another `stage`, or on `target="{DEFAULT_EXECUTOR}"`, which runs both',
-        )
-    return target.build(graph)
+    return load_target(name).build(graph)
 
 
 def first_samples(samples: int | None) -> int | None:

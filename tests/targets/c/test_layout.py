@@ -5,7 +5,6 @@ import pytest
 from targets.c.layout import Way, lay_out
 from tests.graphs import fixed_lif
 from toolchain import ir
-from toolchain.errors import TargetError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Graph
 
@@ -59,8 +58,3 @@ def test_messages_are_kept_no_longer_than_somebody_reads_them(
     assert (arrival.way, arrival.steps) == (way, steps)
     assert layout.senders["p0"].slots == slots
     assert layout.senders["p0"].slot_size == 1
-
-
-def test_what_is_sent_later_in_a_step_cannot_be_read_in_it() -> None:
-    with pytest.raises(TargetError, match="node 'again' reads what 'p0' sends in the same step"):
-        lay_out(_chain(0, "p0"))

@@ -43,7 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_it_keeps_the_contract_of_targets(tmp_path: Path) -> None:
     target = CTarget()
     conformance.check_equal_to_the_reference(target)
-    conformance.check_neurons(target)
+    conformance.check_limits(target)
     conformance.check_rest(target)
     conformance.check_save(target, tmp_path)
     with pytest.raises(StimulusError):

@@ -268,11 +268,11 @@ def test_what_only_weights_of_zero_would_read_is_not_kept(delays: Any) -> None:
 def test_graphs_of_real_numbers_empty_parts_and_tables_too_large_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(TargetError, match="holds real numbers"):
+    with pytest.raises(TargetError, match="C runs integers only, and graph .* holds real numbers"):
         NetworkCode(recurrent(np.random.default_rng(0)))
     empty = Graph((ir.Input(name="x", shape=(0,)), *_small().nodes[1:]))
     with pytest.raises(VerifyError, match="1 or more"):
         NetworkCode(empty)
-    monkeypatch.setattr(written, "LARGEST", 20)
+    monkeypatch.setattr(written, "CAPABILITIES", replace(written.CAPABILITIES, largest=20))
     with pytest.raises(TargetError, match="prune it"):
         NetworkCode(random_fixed(Recipe(sizes=(30,), channels=8)))

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from targets.lava.declared import CAPABILITIES
 from targets.lava.plan import plan_processes
 from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.jobs import beyond_stock
 from targets.lava.runtime.models import Models
 from targets.lava.runtime.simulation import connected_parts
 from targets.lava.target import LavaTarget
@@ -99,12 +101,30 @@ def test_lava_itself_refuses_neurons_that_it_has_not(changes: dict[str, Any], la
 
 def test_lavas_refractory_neurons_have_no_model_of_integers() -> None:
     graph = chain(fixed_dense("w", "x", np.full((2, 1), 64)), fixed_lif("p", ("w",), 2, refractory=2))
-    with pytest.raises(LackingNeuronsError, match="a refractory period in integers"):
+    with pytest.raises(LackingNeuronsError, match="a refractory period of 2 steps in integers"):
         LavaTarget(models=Models.STOCK).build(graph)
     idle = graph.map(
         lambda node: replace(node, refractory=np.zeros(2)) if isinstance(node, ir.FixedLif) else node
     )
     LavaTarget(models=Models.STOCK).build(idle)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_what_is_exported_knows_the_limits_that_the_target_declares(*, real: bool) -> None:
+    """It needs nothing of ours, and so has the rules of Lava's own neurons once more."""
+    verdicts: set[bool] = set()
+    for seed in range(40):
+        recipe = replace(random_recipe(np.random.default_rng(seed)), sizes=(3,), firing=seed % 4 > 0)
+        graph = in_reals(random_fixed(recipe)) if real else random_fixed(recipe)
+        if real and seed % 8 == 0:
+            graph = graph.map(lambda node: replace(node, refractory=[2, 2, 2]) if node.name == "p0" else node)
+        plan = plan_processes(graph)
+        rules = CAPABILITIES[Models.STOCK].neurons(graph.stage)
+        assert rules is not None
+        lacking = {node.name for node in graph.populations if rules.lacking(node)}
+        assert set(beyond_stock(plan.network, plan.weights)) == lacking
+        verdicts.add(bool(lacking))
+    assert verdicts == {False, True}
 
 
 @pytest.mark.parametrize("seed", range(2))

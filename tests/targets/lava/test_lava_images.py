@@ -1,14 +1,15 @@
 """Lava on images: float equality, groups, residual blocks, what its own model of a convolution cannot do."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from targets.lava.program import check_stock_limits
 from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
+from tests.graphs import chain, fixed_lif
 from tests.networks import images, small_preresnet
 from toolchain import ir
 from toolchain.errors import TargetError
@@ -56,23 +57,40 @@ def test_our_model_of_a_convolution_has_as_many_groups_as_wanted(rng: np.random.
 
 
 def test_lavas_own_model_is_not_asked_for_what_it_would_get_wrong() -> None:
-    with pytest.raises(TargetError, match="'conv'.*8 bits and cannot hold 130"):
+    with pytest.raises(TargetError, match="'conv'.*up to 127 and cannot hold 130"):
         LavaTarget(models=Models.STOCK).build(_depthwise(130))
     LavaTarget(models=Models.STOCK).build(_depthwise(127))
 
 
-@pytest.mark.parametrize(("sources", "targets"), [(128, 2), (2, 128)])
-def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) -> None:
-    """With NumPy 2 it raises at the first step: better said before."""
-    graph = _depthwise(2)
-    wide = replace(
-        graph["conv"],
-        weights=np.full((targets, sources, 3, 3), 2, np.int32),
-        groups=1,
+def _convolution(shape: tuple[int, int, int], targets: int, **geometry: Any) -> Graph:
+    weights = np.full((targets, shape[0], 3, 3), 2, np.int32)
+    conv = ir.FixedConv2d(
+        name="conv", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED, **geometry
     )
-    nodes = (ir.Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
+    rows, columns = conv.window.positions(shape[1:])
+    size = targets * rows * columns
+    flat = fixed_lif("p", ("conv",), size)
+    maps = {name: values.reshape(targets, rows, columns) for name, values in flat.per_neuron.items()}
+    return chain(conv, replace(flat, **maps), shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "targets", "geometry"),
+    [
+        ((128, 3, 3), 2, {}),
+        ((2, 3, 3), 128, {}),
+        ((1, 3, 128), 1, {}),
+        ((1, 128, 3), 1, {}),
+        ((1, 3, 100), 1, {"padding": (0, 14)}),
+        ((1, 3, 100), 1, {"stride": (1, 128)}),
+    ],
+)
+def test_lavas_own_model_cannot_count_more(
+    shape: tuple[int, int, int], targets: int, geometry: dict[str, Any]
+) -> None:
+    """With NumPy 2 it raises at the first step, or finds that the image has no pixel: better said before."""
     with pytest.raises(TargetError, match="cannot hold 128"):
-        check_stock_limits(graph.with_nodes(nodes))
+        LavaTarget(models=Models.STOCK).build(_convolution(shape, targets, **geometry))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:

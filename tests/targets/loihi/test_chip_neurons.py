@@ -20,6 +20,7 @@ from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.ir import Graph
+from toolchain.neuron_rules import EVERY_NEURON
 from toolchain.reset import Reset
 
 SEVERAL: dict[str, Any] = {"reset": Reset.SUBTRACT, "reset_amount": 64, "max_spikes": 15}
@@ -54,10 +55,11 @@ def test_what_neurons_do_says_where_it_is_from(name: str) -> None:
 
 
 def test_loihi_1_only_resets_to_zero_and_its_register_holds_63() -> None:
-    profile = loihi1().profile
-    assert profile.resets == {Reset.ZERO}
-    assert (profile.longest_refractory, profile.adapts, profile.max_spikes) == (62, False, 1)
-    assert loihi2().profile.resets == set(Reset)
+    rules = loihi1().capabilities.fixed
+    assert rules is not None
+    assert rules.resets == {Reset.ZERO}
+    assert (rules.longest_refractory, rules.adapts, rules.max_spikes) == (62, False, 1)
+    assert loihi2().capabilities.fixed == EVERY_NEURON
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_refractory_period_is_part_of_a_profile() -> None:
         lambda node: replace(node, refractory=np.array([1, 2, 2])) if isinstance(node, ir.FixedLif) else node
     )
     for each, profiles in ((graph, 1), (periods, 2)):
-        (layer,) = chip_network(each, graded=False, max_delay=62).layers
+        (layer,) = chip_network(each, graded=False).layers
         assert len(np.unique(layer.decays)) == profiles
         (core,) = _fit(loihi1(), each).cores
         assert core.used["decay profiles"] == profiles

@@ -113,14 +113,35 @@ def test_loihi_2_gives_times_only_and_says_that_they_are_inferred() -> None:
 
 
 def test_a_longer_way_back_waits_in_the_synapses() -> None:
-    network = chip_network(_chain(9), graded=True, max_delay=62)
+    network = chip_network(_chain(9), graded=True)
     assert {link.name: link.delay for link in network.links} == {"in": 0, "again": 8, "out": 0}
-    with pytest.raises(DoesNotFitError, match="'again' needs 99 steps of delay, there are 62"):
-        chip_network(_chain(100), graded=True, max_delay=62)
+    late = _chain(100)
+    for ask in (loihi2().build, lambda graph: loihi2().fit(graph, _run(graph, np.ones((1, 3, 2), bool)))):
+        with pytest.raises(DoesNotFitError, match="'again' needs 99 steps of delay, there are 62"):
+            ask(late)
+
+
+def test_what_all_synapses_of_a_connection_wait_is_counted_once() -> None:
+    """The delays of the loop are 40 to 62 steps, of which the connection takes one."""
+    weights = np.full((2, 2), 64)
+    nodes = (
+        ir.Input(name="x", shape=(2,)),
+        ir.Delay(name="wait", inputs=("a",), shape=(2,), steps=1),
+        _dense("in", "x", weights),
+        replace(_dense("late", "wait", weights), delays=np.array([[40, 62], [50, 41]])),
+        fixed_lif("a", ("in", "late"), 2),
+        ir.Output(name="o", inputs=("a",), decode=Decode.SPIKE_COUNT),
+    )
+    graph = Graph(nodes)
+    links = chip_network(graph, graded=False).links
+    assert {link.name: link.delay for link in links} == {"in": 0, "late": 62}
+    assert loihi1().fit(graph, _run(graph, np.ones((1, 3, 2), bool))).fits
 
 
 def test_a_float_graph_is_refused() -> None:
-    with pytest.raises(TargetError, match="a chip runs integers"):
+    with pytest.raises(TargetError, match="Intel Loihi 2 runs integers only"):
+        loihi2().build(feed_forward())
+    with pytest.raises(TargetError, match="Intel Loihi 2 runs integers only"):
         loihi2().fit(feed_forward(), _run(feed_forward(), np.ones((1, 3, 2), bool)))
 
 
@@ -163,11 +184,11 @@ def _pooled(side: int = 8, edge: EdgeKind = EdgeKind.SPIKE, padding: int = 0) ->
 
 def test_sums_are_composed_into_what_reads_them_without_graded_spikes() -> None:
     graph = _pooled()
-    network = chip_network(graph, graded=False, max_delay=62)
+    network = chip_network(graph, graded=False)
     assert [layer.name for layer in network.layers] == ["a", "b"]
     composed = next(link for link in network.links if link.name == "c1")
     assert composed.source == "a"
-    apart = chip_network(graph, graded=True, max_delay=62)
+    apart = chip_network(graph, graded=True)
     assert [layer.name for layer in apart.layers] == ["a", "pool", "b"]
     pooled = next(link for link in apart.links if link.name == "c1")
     # A source pixel has the synapses of the pooled pixel that it is counted in.
@@ -181,7 +202,7 @@ def test_sums_are_composed_into_what_reads_them_without_graded_spikes() -> None:
 
 def test_overlapping_sums_need_graded_spikes() -> None:
     with pytest.raises(TargetError, match="'c1' reads sums of overlapping or padded windows"):
-        chip_network(_pooled(padding=1), graded=False, max_delay=62)
+        loihi1().build(_pooled(padding=1))
 
 
 def test_a_graded_input_is_computed_by_the_host_where_spikes_carry_nothing() -> None:
@@ -244,15 +265,15 @@ def test_a_network_that_needs_more_cores_is_told_what_was_tried_and_helps(
     share = 1 - int(pruning.split("%")[0].split()[-1]) / 100
     chip = Chip(
         load_profile(tmp_path / "small.toml"),
-        thinned(chip_network(graph, graded=True, max_delay=62), share),
+        thinned(chip_network(graph, graded=True), share),
     )
     assert len(lay_in_order(chip).cores) <= 6
 
 
 def test_thinning_takes_the_smallest_synapses_and_whole_channels() -> None:
-    flat = thinned(chip_network(_chain(), graded=True, max_delay=62), 0.5)
+    flat = thinned(chip_network(_chain(), graded=True), 0.5)
     assert {link.name: link.weights.size for link in flat.links} == {"in": 1, "again": 1, "out": 1}
-    image = thinned(chip_network(_pooled(), graded=True, max_delay=62), 0.25)
+    image = thinned(chip_network(_pooled(), graded=True), 0.25)
     assert [layer.shape[0] for layer in image.layers] == [1, 1, 2]
     assert next(link for link in image.links if link.name == "c1").weights.shape == (2, 1, 3, 3)
 
@@ -269,8 +290,8 @@ def test_sums_of_sums_need_graded_spikes() -> None:
     output = ir.Output(name="output", inputs=("b",), decode=Decode.NONE)
     graph = Graph((*nodes[:place], again, *nodes[place:], neurons, output))
     with pytest.raises(TargetError, match="'c1' reads sums of sums \\('again' of 'pool'\\)"):
-        chip_network(graph, graded=False, max_delay=62)
-    assert [layer.name for layer in chip_network(graph, graded=True, max_delay=62).layers][1:] == [
+        loihi1().build(graph)
+    assert [layer.name for layer in chip_network(graph, graded=True).layers][1:] == [
         "pool",
         "again",
         "b",

@@ -86,7 +86,7 @@ def test_a_family_is_a_core_that_can_be_many() -> None:
 
 
 def test_real_numbers_are_refused() -> None:
-    with pytest.raises(TargetError, match="computes in integers only"):
+    with pytest.raises(TargetError, match="the core in Verilog runs integers only"):
         memory_image(in_reals(random_fixed(_PLAIN)), 1)
 
 
@@ -114,7 +114,7 @@ def test_kernels_that_16_bits_do_not_count_get_wider_addresses() -> None:
 
 @pytest.mark.parametrize(("channels", "columns"), [(2**15 + 1, 1), (1, 2**15 + 1)])
 def test_images_wider_than_an_instruction_says_are_refused(channels: int, columns: int) -> None:
-    with pytest.raises(TargetError, match="the core counts 32768 of each"):
+    with pytest.raises(TargetError, match="the core in Verilog counts 32768 of each"):
         memory_image(_window(channels, columns), 1)
     image = memory_image(_window(min(channels, 2**15), min(columns, 2**15)), 1)
     assert max(image.layout.senders["x"].channel_bits, image.layout.senders["x"].column_bits) == 15

@@ -3,13 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from targets.rtl.layout import MessageSender, lay_out_messages
 from tests.random_graphs import Recipe, random_fixed
 from toolchain import ir
-from toolchain.errors import TargetError
-from toolchain.ir import Graph
 
 
 def _input(*shape: int) -> ir.Input:
@@ -27,13 +24,6 @@ def test_a_list_of_an_input_is_read_in_the_step_in_which_it_comes() -> None:
     layout = lay_out_messages(random_fixed(Recipe(seed=3, sizes=(4,))), 1)
     assert [sender.slots for sender in layout.senders.values()] == [1, 1]
     assert [(each.sender, each.steps) for each in layout.readings["p0"]] == [("x", 0)]
-
-
-def test_who_reads_a_later_node_without_a_delay_is_refused() -> None:
-    graph = random_fixed(Recipe(seed=3, sizes=(4,), recurrent=True))
-    instant = graph.map(lambda node: replace(node, steps=0) if isinstance(node, ir.Delay) else node)
-    with pytest.raises(TargetError, match="in the same step, but stands before it"):
-        lay_out_messages(Graph(instant.nodes), 1)
 
 
 def test_channels_lie_side_by_side_and_fill_the_lanes() -> None:

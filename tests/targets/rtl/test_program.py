@@ -32,7 +32,7 @@ def _simulators() -> None:
 def test_it_keeps_the_contract_of_targets(tmp_path: Path) -> None:
     target = RtlTarget()
     conformance.check_equal_to_the_reference(target)
-    conformance.check_neurons(target)
+    conformance.check_limits(target)
     conformance.check_rest(target)
     conformance.check_save(target, tmp_path)
 

@@ -114,6 +114,19 @@ def test_delays_that_only_hold_each_other_are_refused() -> None:
         verify(feed_forward().with_nodes((*feed_forward().nodes, *ring)))
 
 
+def test_a_delay_of_no_step_reads_nothing_that_stands_later() -> None:
+    """It would be the value of a step that is not yet computed."""
+    late = fixed_dense("w2", "x", np.array([[2]])), fixed_lif("q", ("w2",), 1)
+    for steps in (1, 0):
+        wait = ir.Delay(name="d", inputs=("q",), shape=(1,), steps=steps)
+        graph = chain(wait, fixed_dense("w", "d", np.array([[2]])), fixed_lif("p", ("w",), 1), *late)
+        if steps:
+            verify(graph)
+        else:
+            with pytest.raises(VerifyError, match="'d': reads 'q', which stands later, in the same step"):
+                verify(graph)
+
+
 def test_a_delay_must_declare_what_it_holds(rng: np.random.Generator) -> None:
     with pytest.raises(VerifyError, match="declares graded"):
         verify(_changed(recurrent(rng), "wait", edge=EdgeKind.GRADED))

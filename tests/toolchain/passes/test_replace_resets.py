@@ -16,17 +16,20 @@ from toolchain import ir
 from toolchain.errors import ArgumentError, LackingNeuronsError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
-from toolchain.hardware import HardwareProfile
-from toolchain.ir import Graph, verify
+from toolchain.ir import Graph, Stage, verify
+from toolchain.neuron_rules import RESET_TO_ZERO
 from toolchain.passes import DequantizeGraph, ReplaceResets
-from toolchain.reset import Reset
+from toolchain.reset import LONGEST_REFRACTORY, Reset
+from toolchain.target.acceptance import check_neurons
+from toolchain.target.capabilities import Capabilities
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 from toolchain.workflow.replaced_resets import replaced_resets, replacement
 
-_ZERO_ONLY = HardwareProfile(name="zero only", resets=frozenset({Reset.ZERO}), adapts=False, max_spikes=1)
+_RULES = replace(RESET_TO_ZERO, longest_refractory=LONGEST_REFRACTORY)
+_ZERO_ONLY = Capabilities(name="zero only", fixed=_RULES)
 
 
 def _subtracting(rng: np.random.Generator, **changes: Any) -> Graph:
@@ -37,16 +40,16 @@ def _subtracting(rng: np.random.Generator, **changes: Any) -> Graph:
 @given(recipe=recipes, longest=st.integers(0, 4), adapts=st.booleans())
 @settings(max_examples=40)
 def test_what_comes_out_is_what_the_place_has(recipe: Any, longest: int, *, adapts: bool) -> None:
-    place = replace(_ZERO_ONLY, longest_refractory=longest, adapts=adapts)
+    rules = replace(_RULES, longest_refractory=longest, adapts=adapts)
     graph = DequantizeGraph()(random_fixed(recipe))
-    after = ReplaceResets(profile=place)(graph)
+    after = ReplaceResets(rules=rules)(graph)
     verify(after)
-    place.check_neurons(after.populations, "")
+    check_neurons(after.populations, replace(_ZERO_ONLY, fixed=rules), Stage.FIXED)
     for node in graph.populations:
         other = neurons_of(after, node.name)
         for name in ("du", "dv", "vth", "bias"):
             assert getattr(other, name) is getattr(node, name)
-        if node.reset is Reset.ZERO and not place.lacking(node):
+        if node.reset is Reset.ZERO and not rules.lacking(node):
             assert other is node
     x = random_stimuli(replace(recipe, inputs=1), 1, 4)
     assert all(fired.dtype == bool for fired in reference.run(after, x).spikes.values())
@@ -113,7 +116,7 @@ def test_a_build_says_what_was_replaced_and_what_it_cost(rng: np.random.Generato
 
 
 def test_what_a_population_keeps_is_not_said_to_be_replaced(rng: np.random.Generator) -> None:
-    keeps = ReplaceResets(profile=replace(_ZERO_ONLY, longest_refractory=62))
+    keeps = ReplaceResets(rules=replace(_RULES, longest_refractory=62))
 
     def said(**changes: Any) -> str:
         before = _subtracting(rng, **changes)

@@ -45,7 +45,10 @@ _POINTS = {
     ),
     "unfit": ("stranger:raises", "ValueError: no board"),
     "script": ("leaves:Target", "SystemExit: 7"),
-    "number": ("stranger:gives", "'stranger:gives' gives a int, not a target"),
+    "number": (
+        "stranger:gives",
+        "gives a int, not a target: it has no name, profile, capabilities, check",
+    ),
 }
 
 
