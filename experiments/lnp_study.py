@@ -110,6 +110,7 @@ def _no_recurrence(case: Case) -> Selection:
 
 
 ONE_TO_FOUR = frozenset(PruningStep)
+BY_WEIGHT = replace(KeepRule.published(), importance=Importance.WEIGHT)
 QUIET = CentralityRule(NeuronCriterion.ACTIVITY)
 ARMS: dict[str, Callable[[Case], Selection]] = {
     "unpruned": lambda case: Selection(case.pool, np.arange(case.pool.size)),
@@ -118,22 +119,22 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
     "random": _random,
     "Erdős–Rényi": _erdos_renyi,
     "LNP's neurons, no recurrence": _no_recurrence,
-    "LNP, keep alike (no L, no covariance)": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=0.0)),
-    "LNP, inverted": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=-1.0)),
-    "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=KeepRule(importance=Importance.WEIGHT)),
+    "LNP, keep alike (no L, no covariance)": _lnp(keep=replace(KeepRule.published(), sharpness=0.0)),
+    "LNP, inverted": _lnp(keep=replace(KeepRule.published(), sharpness=-1.0)),
+    "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=BY_WEIGHT),
     "LNP, leaves first in Step III": _lnp(delocalization=DelocalizationRule(prefer=Preference.LEAVES)),
     "LNP, quiet neurons go in Step II": _lnp(centrality=QUIET),
     "LNP, quiet neurons go, leaves first": _lnp(
         centrality=QUIET, delocalization=DelocalizationRule(prefer=Preference.LEAVES)
     ),
     "LNP, |w| for L, quiet neurons go, leaves first": _lnp(
-        keep=KeepRule(importance=Importance.WEIGHT),
+        keep=BY_WEIGHT,
         centrality=QUIET,
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "Steps I, III, |w| for L, leaves first": _lnp(
         steps=frozenset({PruningStep.NOISE, PruningStep.DELOCALIZATION}),
-        keep=KeepRule(importance=Importance.WEIGHT),
+        keep=BY_WEIGHT,
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "random synapses, all neurons": lambda case: prune_at_random(

@@ -14,7 +14,7 @@ from toolchain.options import choice, flag, hold, real, whole
 from toolchain.pruning.lnp.centrality import CentralityRule
 from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
 from toolchain.pruning.lnp.noise import NoiseDrive
-from toolchain.pruning.lnp.noise_pruning import Importance, KeepRule
+from toolchain.pruning.lnp.noise_pruning import KeepRule
 from toolchain.pruning.lnp.time_scales import TimeScaleOptions
 from toolchain.pruning.pool import RecurrentPool
 
@@ -90,7 +90,7 @@ class LnpOptions:
     centrality: CentralityRule = field(default_factory=CentralityRule)
     delocalization: DelocalizationRule = field(default_factory=DelocalizationRule)
     time_scales: TimeScaleOptions = field(default_factory=TimeScaleOptions)
-    attribution: ExponentSource = ExponentSource.AUTO
+    attribution: ExponentSource = ExponentSource.DIAGONAL
     measure_every: int = 10
     leading: int = 64
     spectrum_steps: int = 60
@@ -118,8 +118,9 @@ class LnpOptions:
             neurons,
             synapse_fraction,
             iterations,
-            keep=KeepRule(importance=Importance.LYAPUNOV),
+            keep=KeepRule.published(),
             delocalization=DelocalizationRule(prefer=Preference.HUBS),
+            attribution=ExponentSource.AUTO,
         )
 
     def check(self, pool: RecurrentPool) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
-from toolchain.files.documents import Document
+from toolchain.files.documents import Document, later
 from toolchain.pruning import Allocation, Masking, Ranking, Regrowth, ScaOptions, SparseMethod, SparseOptions
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 from toolchain.workflow.sections.numbers import Amount, Fraction, Positive, Share, Whole
@@ -65,7 +65,10 @@ class ChannelSelection(Document):
     warm_up: Whole = Field(default=0, description="epochs before the first renewal")
     interval: Positive = Field(default=1, description="epochs from one renewal to the next")
     mean_gradient: bool = Field(
-        default=False, description="whether gradients are averaged over an epoch, not of its last batch"
+        default=False, description="whether gradients are averaged over an epoch, not of its last batches"
+    )
+    gradient_batches: Positive = later(
+        default=4, description="last batches of an epoch whose gradients count (the paper: 1)"
     )
     least: Whole = Field(default=1, description="channels that every layer keeps")
     l1: Amount = Field(default=0.0, description="penalty on 3 x 3 convolutions (the paper: 3e-5)")
