@@ -82,6 +82,7 @@ class KeepRule:
     sharpness: float = 1.0
     least: float = 0.05
     by_sign: bool = True
+    by_neuron: bool = False
     connected: bool = True
     rescale: bool = True
     rescale_cap: float = 5.0
@@ -95,6 +96,7 @@ class KeepRule:
             sharpness=real(),
             least=share,
             by_sign=flag,
+            by_neuron=flag,
             connected=flag,
             rescale=flag,
             rescale_cap=lambda value, name: real_of(value, name, least=1, infinite=True),
@@ -216,11 +218,16 @@ def keep_probabilities(
             scores = spread
         case _:
             assert_never(rule.importance)
-    return probabilities_of(scores, sign, fraction, rule)
+    return probabilities_of(scores, sign, targets, fraction, rule)
 
 
-def probabilities_of(scores: Floats, sign: Floats, fraction: float, rule: KeepRule) -> Floats:
-    """Return probabilities in proportion to scores, with the mean `fraction`, over each sign if wanted."""
+def probabilities_of(
+    scores: Floats, sign: Floats, targets: NDArray[np.int64], fraction: float, rule: KeepRule
+) -> Floats:
+    """Return probabilities in proportion to scores, with the mean `fraction` over all, or over each group."""
+    if rule.by_neuron:
+        groups = np.unique(2 * targets + (sign > 0) * rule.by_sign, return_inverse=True)[1]
+        return with_means(_sharpened(scores, rule.sharpness), groups, fraction, rule.least)
     probabilities = np.empty_like(scores)
     groups = sign if rule.by_sign else np.ones_like(sign)
     for each in np.unique(groups):
@@ -272,6 +279,18 @@ def with_mean(scores: Floats, fraction: float, least: float) -> Floats:
         if low > 0 and high / low - 1 < 1e-9:
             break
     return np.clip(high * scores, least, 1.0)
+
+
+def with_means(scores: Floats, groups: NDArray[np.int64], fraction: float, least: float) -> Floats:
+    """Return `clip(rho scores, least, 1)` with a rho for each group, such that its mean is `fraction`."""
+    count = np.bincount(groups)
+    low, high = np.zeros(len(count)), np.zeros(len(count))
+    np.maximum.at(high, groups, 1 / scores)
+    for _ in range(_BISECTIONS):
+        rho = np.where(low == 0, (low + high) / 2, np.sqrt(low * high))
+        mean = np.bincount(groups, np.clip(rho[groups] * scores, least, 1.0)) / count
+        low, high = np.where(mean < fraction, rho, low), np.where(mean < fraction, high, rho)
+    return np.clip(high[groups] * scores, least, 1.0)
 
 
 @final

@@ -35,7 +35,17 @@ class SynapsePruning(Document):
         default=Preference.LEAVES, description="which edges come back first: hubs, leaves or random"
     )
     attribution: ExponentSource = Field(
-        default=ExponentSource.AUTO, description="source of the exponents: auto, full or diagonal"
+        default=ExponentSource.DIAGONAL,
+        description="source of the exponents: diagonal, anew in every round, full or auto",
+    )
+    input_fraction: Fraction = later(
+        default=1.0,
+        description="share of the input synapses that remains, of every neuron alike: the strongest by "
+        "magnitude, otherwise at random",
+    )
+    balanced: bool = later(
+        default=True,
+        description="whether lnp keeps the shares of the signs and inputs of all neurons (the paper: false)",
     )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
