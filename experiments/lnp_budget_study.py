@@ -6,8 +6,9 @@ to be equal, the number of synapses is changed until all operations are those of
 Neurons that are all alike have the time constant that a validation part chose, and clusters the mean time
 constant of the one pool. The rate of learning is that of the task and was tuned for no arm.
 
-`make lnp-study` measures what is missing and goes on where it was stopped; `lnp_tables.py` writes the page
-from the seeds that are there. A seed of sequential digits takes about an hour of one core.
+`make lnp-budget-study` measures what is missing and goes on where it was stopped; `lnp_tables.py` writes the
+page from the seeds that are there. Lines with `measured_by` are those of the first study whose protocol was
+this one. A seed of all tasks takes about an hour of one core.
 """
 
 from collections.abc import Callable, Iterator

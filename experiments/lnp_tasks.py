@@ -51,10 +51,13 @@ class Task:
     retrain: Callable[[Network, int], None]
 
 
-def nanojoules(cost: Cost, steps: int) -> float:
-    """Return the least dynamic energy of a sample on Loihi 1: its synaptic operations and neuron updates."""
-    updates = sum(cost.neurons.values()) * steps
-    return 1e-3 * (OPERATION_PICOJOULES * cost.total_operations + UPDATE_PICOJOULES * updates)
+def nanojoules(operations: float, updates: float) -> float:
+    """Return the least dynamic energy on Loihi 1 of synaptic operations and updates of neurons."""
+    return 1e-3 * (OPERATION_PICOJOULES * operations + UPDATE_PICOJOULES * updates)
+
+
+def _energy(cost: Cost, steps: int) -> float:
+    return nanojoules(cost.total_operations, sum(cost.neurons.values()) * steps)
 
 
 def _series_task(series: Series, steps: int) -> Task:
@@ -103,7 +106,7 @@ def _series_task(series: Series, steps: int) -> Task:
             "one_step": float(np.sqrt(np.mean((steps_ahead - history[:20, 61:]) ** 2))),
             "recurrent_operations": cost.synaptic_operations.get("recur", 0.0) / HISTORY,
             "operations": cost.total_operations / HISTORY,
-            "nanojoules": nanojoules(cost, HISTORY * code.steps) / HISTORY,
+            "nanojoules": _energy(cost, HISTORY * code.steps) / HISTORY,
         }
         if series.name == "Lorenz63" and noisy_too:
             for decibel in (50, 40, 30, 20, 10):
@@ -181,7 +184,7 @@ def _digits_task(*, sequential: bool) -> Task:
             "accuracy": float(100 * right),
             "recurrent_operations": cost.synaptic_operations.get("recur", 0.0),
             "operations": cost.total_operations,
-            "nanojoules": nanojoules(cost, test.shape[1]),
+            "nanojoules": _energy(cost, test.shape[1]),
         }
 
     def activity(network: Network) -> np.ndarray:

@@ -41,7 +41,7 @@ class ChannelLayer:
         return self.norm.channels
 
     @property
-    def numbers(self) -> list[nn.Parameter]:
+    def numbers(self) -> list[Tensor]:
         """Scale, shift and filter, whose first index is the channel."""
         return [self.norm.weight, self.norm.bias, *([] if self.filters is None else [self.filters.weight])]
 

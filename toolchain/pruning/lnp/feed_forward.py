@@ -252,10 +252,9 @@ def _prune_synapses(
     if not together.size or not np.isfinite(together).all() or together.max() <= 0:
         raise PruningError("the network does not answer to noise: raise its mean or deviation")
     sign = np.concatenate([np.sign(edge.weights.ravel()[i]) for edge, i in zip(edges, alive, strict=True)])
-    channels = _channels(edges, alive)
-    probabilities = probabilities_of(together, sign, channels, share, rule)
+    probabilities = probabilities_of(together, sign, share, rule)
     before = np.concatenate([each[index] for each, index in zip(grown, alive, strict=True)])
-    draw = draw_synapses(probabilities, before, channels, rng, rule)
+    draw = draw_synapses(probabilities, before, _channels(edges, alive), rng, rule)
     start = 0
     with torch.no_grad():
         for edge, each, index in zip(edges, grown, alive, strict=True):
