@@ -144,10 +144,10 @@ def _tuned(task: str, variant: Variant, epochs: int, seed: int) -> dict[str, Any
 
 def _validated(task: str, arm: str, changes: dict[str, Any], epochs: int, seed: int) -> float:
     case = case_of(TASKS[task](), seed, changes)
-    return case.task.validate(ARMS[arm](case, case.synapses), seed, epochs=_left(arm, epochs))
+    return case.task.validate(ARMS[arm](case, case.synapses), seed, epochs=epochs_left(arm, epochs))
 
 
-def _left(arm: str, epochs: int) -> int:
+def epochs_left(arm: str, epochs: int) -> int:
     """Return for how many epochs an arm is still trained after its pruning."""
     return epochs - (ITERATIONS * AP_EPOCHS if arm.startswith("AP") and epochs else 0)
 
@@ -158,7 +158,7 @@ def _measured(case: Case, arm: str, synapses: int, epochs: int) -> dict[str, flo
     return {
         "neurons": size,
         "synapses": synapses if arm != "unpruned" else case.pool.synapses,
-        **case.task.measure(network, case.seed, epochs=_left(arm, epochs)),
+        **case.task.measure(network, case.seed, epochs=epochs_left(arm, epochs)),
     }
 
 

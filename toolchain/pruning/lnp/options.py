@@ -116,7 +116,7 @@ class LnpOptions:
 
     @classmethod
     def published(cls, neurons: int, synapse_fraction: float, iterations: int = 100) -> "LnpOptions":
-        """Return the paper's choices: the Lyapunov matrix for both signs together, hubs first, 100 iterations."""
+        """Return the paper's choices: the Lyapunov matrix, signs together, hubs first, 100 iterations."""
         return cls(
             neurons,
             synapse_fraction,
