@@ -336,9 +336,9 @@ def _last_inputs(
     waits = rng.exponential(size=len(alone)) / np.maximum(probabilities[alone], _TINY)
     order = alone[np.lexsort((waits, targets[alone]))]
     first = np.diff(targets[order], prepend=-1) != 0
-    kept = np.zeros(len(stays), dtype=np.bool_)
-    kept[order[first]] = True
-    return kept
+    spared = np.zeros(len(stays), dtype=np.bool_)
+    spared[order[first]] = True
+    return spared
 
 
 def _with_last_inputs(probabilities: Floats, targets: NDArray[np.int64]) -> Floats:
