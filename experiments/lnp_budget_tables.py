@@ -21,6 +21,8 @@ from lnp_tasks import AP_EPOCHS, NEURONS, OPERATION_PICOJOULES, UPDATE_PICOJOULE
 from study_tables import Comparison, Family, bullet, compare, interval, judged_together, paragraph, rows_of
 
 CHANCE = "random"
+FEWER = ("LNP, fewer neurons", "random, fewer neurons")
+PAIR = " minus ".join(FEWER)
 Where = tuple[str, int]
 
 
@@ -65,6 +67,8 @@ class Budgets:
             for arm in self.arms(task, epochs)
             if arm != CHANCE
         }
+        for task, epochs in self.places:
+            compared[task, epochs, PAIR] = self.paired(task, *FEWER, epochs, TASKS[task][1])
         return judged_together({key: each for key, each in compared.items() if each is not None})
 
 
@@ -154,7 +158,20 @@ def _default(budgets: Budgets) -> str:
         else "An advantage over chance is not shown: whoever prunes before training need not measure noise."
     )
     return f"""**Our default of LNP minus random synapses**, all neurons and as many synapses, in values
-        predicted of a series and points on digits: {"; ".join(said)}. {verdict}"""
+        predicted of a series and points on digits: {"; ".join(said)}. {verdict} {_fewer(budgets)}"""
+
+
+def _fewer(budgets: Budgets) -> str:
+    said: list[str] = []
+    for task, epochs in budgets.places:
+        key = (task, epochs, PAIR)
+        if key in budgets.to_chance.comparisons:
+            more = _ratio(budgets, task, *FEWER, epochs)
+            difference = budgets.to_chance.in_sentence(key)
+            said.append(
+                f"{difference} on {place_of(task, epochs)}, at {more:.2f} times the operations in all"
+            )
+    return f"With {KEPT_NEURONS} neurons each it is {'; '.join(said)}." if said else ""
 
 
 def _inputs(budgets: Budgets) -> str:
