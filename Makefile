@@ -113,6 +113,11 @@ lnp-study: $(READY) ## pruning against its baselines, many seeds, into docs/stud
 	$(BIN)/python experiments/lnp_study.py $(STUDY)
 	$(BIN)/python experiments/lnp_tables.py
 
+.PHONY: lnp-budget-study
+lnp-budget-study: $(READY) ## the same at equal budgets, into docs/studies/lnp.md (a day of one core, resumed)
+	$(BIN)/python experiments/lnp_budget_study.py $(STUDY)
+	$(BIN)/python experiments/lnp_tables.py
+
 .PHONY: sca-study
 sca-study: $(READY) ## channel pruning against its controls, several seeds, into docs/studies/sca.md (2 hours)
 	$(BIN)/python experiments/sca_study.py $(STUDY)

@@ -92,7 +92,8 @@ def vgg(seed: int) -> Row:
     for arm in ("dense", "pruned"):
         network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
         network.input_code = InputCode(16.0, 5)
-        pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
+        options = ScaOptions(sparsity=0.75, masking=Masking.STRICT, gradient_batches=1)
+        pruning = ChannelPruning(network, options)
         callbacks = (pruning,) if arm == "pruned" else ()
         fit(network, images.train, images.train_labels, options, seed=seed, callbacks=callbacks)
         small = pruning.compact(network) if arm == "pruned" else network

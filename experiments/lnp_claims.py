@@ -146,8 +146,7 @@ def _leaves(study: Study) -> str:
     return f"""
         **Leaves before hubs in Step III** save {_percent_fewer(study, leaves, "LNP", RECURRENT)} % of the
         recurrent operations and {_percent_fewer(study, leaves, "LNP", ALL)} % of all (four tasks); the
-        difference is {_to_lnp(study, leaves)}. Whether leaves spread the eigenvectors more or less than hubs
-        do was not measured."""
+        difference is {_to_lnp(study, leaves)}. Neither leaves nor hubs spread the eigenvectors; see below."""
 
 
 def _inverted(study: Study) -> str:

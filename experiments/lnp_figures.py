@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 from lnp_study import EQUAL_OPERATIONS, ITERATIONS, KEPT_SYNAPSES
-from lnp_tasks import AP_EPOCHS, EPOCHS
+from lnp_tasks import AP_EPOCHS, EPOCHS, nanojoules
 from study_tables import Family, compare, judged_together
 
 TASKS = {
@@ -16,6 +16,13 @@ TASKS = {
     "mackey_glass": ("Mackey-Glass", "vpt"),
     "sequential_digits": ("sequential digits, %", "accuracy"),
 }
+PER_SAMPLE = {
+    "lorenz63": (3, 10),
+    "rossler": (3, 10),
+    "mackey_glass": (1, 2),
+    "sequential_digits": (10, 32),
+}
+"""Neurons of the read-out, and steps of a value or an image."""
 SERIES, DIGITS = "lorenz63", "sequential_digits"
 RECURRENT, ALL = "recurrent_operations", "operations"
 KEPT = f"{100 * KEPT_SYNAPSES:.0f} %"
@@ -63,6 +70,12 @@ class Study:
     def scores(self, task: str, arm: str) -> dict[int, float]:
         """Return what a task judges an arm by: values predicted, or percent of the images."""
         return self.values(task, arm, TASKS[task][1])
+
+    def nanojoules(self, task: str, arm: str) -> dict[int, float]:
+        """Return the least energy of a value or an image by seed, from operations and neurons."""
+        outputs, steps = PER_SAMPLE[task]
+        neurons, operations = (self.values(task, arm, key) for key in ("neurons", ALL))
+        return {seed: nanojoules(operations[seed], (neurons[seed] + outputs) * steps) for seed in operations}
 
     def mean(self, task: str, arm: str, key: str) -> float:
         return float(np.mean([*self.values(task, arm, key).values()]))

@@ -110,6 +110,7 @@ def _no_recurrence(case: Case) -> Selection:
 
 
 ONE_TO_FOUR = frozenset(PruningStep)
+BY_WEIGHT = replace(KeepRule.published(), importance=Importance.WEIGHT)
 QUIET = CentralityRule(NeuronCriterion.ACTIVITY)
 ARMS: dict[str, Callable[[Case], Selection]] = {
     "unpruned": lambda case: Selection(case.pool, np.arange(case.pool.size)),
@@ -118,22 +119,22 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
     "random": _random,
     "Erdős–Rényi": _erdos_renyi,
     "LNP's neurons, no recurrence": _no_recurrence,
-    "LNP, keep alike (no L, no covariance)": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=0.0)),
-    "LNP, inverted": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=-1.0)),
-    "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=KeepRule(importance=Importance.WEIGHT)),
+    "LNP, keep alike (no L, no covariance)": _lnp(keep=replace(KeepRule.published(), sharpness=0.0)),
+    "LNP, inverted": _lnp(keep=replace(KeepRule.published(), sharpness=-1.0)),
+    "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=BY_WEIGHT),
     "LNP, leaves first in Step III": _lnp(delocalization=DelocalizationRule(prefer=Preference.LEAVES)),
     "LNP, quiet neurons go in Step II": _lnp(centrality=QUIET),
     "LNP, quiet neurons go, leaves first": _lnp(
         centrality=QUIET, delocalization=DelocalizationRule(prefer=Preference.LEAVES)
     ),
     "LNP, |w| for L, quiet neurons go, leaves first": _lnp(
-        keep=KeepRule(importance=Importance.WEIGHT),
+        keep=BY_WEIGHT,
         centrality=QUIET,
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "Steps I, III, |w| for L, leaves first": _lnp(
         steps=frozenset({PruningStep.NOISE, PruningStep.DELOCALIZATION}),
-        keep=KeepRule(importance=Importance.WEIGHT),
+        keep=BY_WEIGHT,
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "random synapses, all neurons": lambda case: prune_at_random(
@@ -153,7 +154,7 @@ NOISY = {f"{arm}{kind}" for arm in ("unpruned", "LNP", "AP", "AP, magnitude") fo
 EQUAL_OPERATIONS = ("random", "Erdős–Rényi", "AP, magnitude")
 
 
-def _case(task: Task, seed: int, changes: dict[str, Any]) -> Case:
+def case_of(task: Task, seed: int, changes: dict[str, Any]) -> Case:
     shape = replace(task.shape, **changes)
     network = build_hrsnn(shape, np.random.default_rng([seed, 0]), readout=Readout.LAST_V)
     for name in network.layers:
@@ -173,7 +174,7 @@ def _by_activity(case: Case, synapses: int | None) -> Network:
     )[0]
 
 
-def _at_equal_gain(case: Case, network: Network) -> Network:
+def at_equal_gain(case: Case, network: Network) -> Network:
     """Give the pool of a pruned network the spectral radius of the unpruned one."""
     pool = pool_of(network, "hidden").with_gain(case.task.shape.gain)
     return with_pool(network, "hidden", np.arange(pool.size), pool)
@@ -182,19 +183,19 @@ def _at_equal_gain(case: Case, network: Network) -> Network:
 def _pruned(case: Case, arm: str, synapses: int) -> Network:
     """Return the network of an arm with a number of synapses."""
     if arm == "AP, magnitude":
-        return _at_equal_gain(case, _by_activity(case, synapses))
+        return at_equal_gain(case, _by_activity(case, synapses))
     if arm == "AP":
         network = _by_activity(case, None)
         pool = pool_of(network, "hidden")
         survivors = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
-        return _at_equal_gain(
+        return at_equal_gain(
             case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(survivors))
         )
     if synapses == case.synapses:
         selection = ARMS[arm](case)
     else:
         selection = (_random if arm == "random" else _erdos_renyi)(case, synapses)
-    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
+    return at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
 
 
 # ---------------------------------------------------------------- the runs
@@ -228,7 +229,7 @@ def _run(key: Key, rows: Mapping[Key, Row]) -> dict[str, float]:
     task_name, arm, seed = key
     task = TASKS[task_name]()
     kind = next((kind for kind in NETWORKS if arm.endswith(f", {kind}")), None)
-    case = _case(task, seed, NETWORKS[kind] if kind else {})
+    case = case_of(task, seed, NETWORKS[kind] if kind else {})
     base = arm.removesuffix(f", {kind}") if kind else arm.removesuffix(", equal operations")
     synapses = case.synapses
     if arm.endswith(", equal operations"):
@@ -248,7 +249,7 @@ def deploy(seed: int) -> dict[str, float]:
     """Return float and integer figures of the pruned, clustered Lorenz63 predictor; does Lava agree?"""
     series = lorenz63()
     values, code = series.normalised, SeriesCode(3, steps=10, bits=8)
-    case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
+    case = case_of(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
     selection = _selected(case, _options())
     network = with_pool(case.network, "hidden", selection.indices, selection.pool)
     network.input_code = code.input_code

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import lnp_budget_study
 import numpy as np
+from lnp_budget_tables import Budgets, section
 from lnp_claims import in_short, summary
 from lnp_figures import (
     ALL,
@@ -20,7 +22,7 @@ from lnp_figures import (
     fewer,
 )
 from lnp_study import CAMPAIGN, DEPLOYMENT, KEPT_NEURONS, MEASURED_ON, NETWORKS
-from lnp_tasks import NEURONS
+from lnp_tasks import NEURONS, OPERATION_PICOJOULES, UPDATE_PICOJOULES
 from study_tables import STUDIES, filled, interval, paragraph, rows_of, span, write_pages
 
 MAIN = (
@@ -59,32 +61,45 @@ def shown(arm: str) -> str:
 
 def _score(study: Study, task: str, arm: str) -> str:
     text = "{:.1f} ± {:.1f}".format(*interval([*study.scores(task, arm).values()]))
-    return text if arm == "LNP" else f"{text} ({study.to_lnp.marked((task, arm))})"
+    return text if arm == "LNP" else f"{text} ({study.to_lnp.bold((task, arm))})"
 
 
 def _operations(study: Study, task: str, arm: str, key: str) -> str:
-    mean = study.mean(task, arm, key)
+    mean, half = interval([*study.values(task, arm, key).values()])
     if mean == 0:
         return "0"
     compared = "" if arm == "unpruned" else f" ({fewer(study.ratio(task, 'unpruned', arm, key))})"
-    return f"{mean:,.0f}{compared}"
+    return f"{mean:,.0f} ± {half:,.0f}{compared}"
+
+
+def _energy(study: Study, task: str, arm: str) -> str:
+    return "{:,.0f} ± {:,.0f}".format(*interval([*study.nanojoules(task, arm).values()]))
 
 
 def table(study: Study, arms: Sequence[str]) -> str:
-    """Return one row per arm: the four tasks, then the operations of two of them, recurrent and in all."""
+    """Return one row per arm: the four tasks, then operations and energy of two of them."""
     head = [
         "",
         *(name for name, _ in TASKS.values()),
         "recurrent operations a value, Lorenz63",
         "in all",
+        "nJ",
         "recurrent operations an image, sequential digits",
         "in all",
+        "nJ",
     ]
     rows = [
         [
             shown(arm),
             *(_score(study, task, arm) for task in TASKS),
-            *(_operations(study, task, arm, key) for task in (SERIES, DIGITS) for key in (RECURRENT, ALL)),
+            *(
+                cell
+                for task in (SERIES, DIGITS)
+                for cell in (
+                    *(_operations(study, task, arm, key) for key in (RECURRENT, ALL)),
+                    _energy(study, task, arm),
+                )
+            ),
         ]
         for arm in arms
     ]
@@ -135,7 +150,7 @@ def pair_table(study: Study) -> str:
     """Return the other pairs the text speaks of: differences, and operations of the first over the second."""
     rows: list[list[str]] = []
     for first, second in PAIRS:
-        differences = [study.pairs.marked((task, first, second)) for task in TASKS]
+        differences = [study.pairs.bold((task, first, second)) for task in TASKS]
         spans = [
             "–" if study.mean(SERIES, second, key) == 0 else span(study.ratios(first, second, key), 2)
             for key in (RECURRENT, ALL)
@@ -205,19 +220,24 @@ def deployment_table(study: Study) -> str:
 def introduction(study: Study) -> str:
     """Return what has to be known to read the tables."""
     said = (
+        """These tables are of the first protocol, whose budgets of training and of operations are not equal,
+        and of the defaults that LNP had then: "ours" in them scores both signs together, may leave neurons
+        without input, and caps factors at 5. [Equal budgets](#equal-budgets) has what was measured since.""",
         f"""{study.seeds} paired seeds; {NEURONS} neurons at density 0.1 pruned to {KEPT_NEURONS} neurons and
         {KEPT} of the synapses. Mean ± 95 % t interval; in brackets the paired difference to LNP. VPT is the
         number of the next 100 values with a normalised error below 0.1. ({MEASURED_ON})""",
-        f"""**How many comparisons.** The tables hold {study.to_lnp.counted()}. **Bold** is what survives Holm
-        (error rate of the family 5 %), *italic* what survives only Benjamini-Hochberg (false discovery rate
-        5 %); everything else is not shown, whatever its own interval says.""",
+        f"""**How many comparisons.** The tables hold {study.to_lnp.counted()}. **Bold** is what survives
+        Benjamini-Hochberg (false discovery rate 5 %); everything else is not shown, whatever its own interval
+        says. Which of it survives Holm, too, the sentences above say.""",
         f"""**Training.** On digits every arm is trained for {epochs("LNP")} epochs after pruning, but AP and
         AP, magnitude for {epochs("AP")} in all: they also train for an epoch after each of their rounds and
         keep those weights. On the series no arm is trained: a linear read-out is fitted by ridge regression,
         and AP's retraining does nothing. AP sees training data on every task, to find the quiet neurons.""",
-        """**Operations** are spikes times the synapses they reach, on the test part, in real numbers.
+        f"""**Operations** are spikes times the synapses they reach, on the test part, in real numbers.
         *Recurrent* is the pruned connection alone; *in all* adds the input and the read-out, measured in the
-        same run. No method prunes these two, but the synapses of a neuron that is removed go with it.""",
+        same run. No method prunes these two, but the synapses of a neuron that is removed go with it. Energy
+        is the least that is published of Loihi 1, {OPERATION_PICOJOULES} pJ per synaptic operation and
+        {UPDATE_PICOJOULES:g} pJ per update of a neuron.""",
     )
     return "\n\n".join(paragraph(each) for each in said)
 
@@ -257,7 +277,14 @@ def tables(study: Study) -> str:
 def pages(study: Study) -> dict[Path, str]:
     """Return the pages that speak of the study, with what it says renewed."""
     return {
-        **filled(STUDIES / "lnp.md", {"in short": in_short(study), "study": tables(study)}),
+        **filled(
+            STUDIES / "lnp.md",
+            {
+                "in short": in_short(study),
+                "budgets": section(Budgets(lnp_budget_study.CAMPAIGN.figures())),
+                "study": tables(study),
+            },
+        ),
         **filled(STUDIES / "index.md", {"lnp": summary(study)}),
     }
 

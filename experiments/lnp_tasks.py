@@ -20,7 +20,7 @@ from toolchain.data import (
     rossler,
 )
 from toolchain.execution.stimulus import Stimulus
-from toolchain.fidelity.cost import measure_cost
+from toolchain.fidelity.cost import Cost, measure_cost
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
 from toolchain.frontends import from_torch
 from toolchain.models import HrsnnShape, Network
@@ -34,6 +34,8 @@ from toolchain.workflow.forecast import (
 )
 
 NEURONS = 512
+# Loihi 1, the least published: Davies et al. 2018, per synaptic operation and per update of a neuron.
+OPERATION_PICOJOULES, UPDATE_PICOJOULES = 23.6, 52.0
 HORIZON, HISTORY, STARTS = 100, 150, 100
 EPOCHS, AP_EPOCHS = 20, 1
 
@@ -44,8 +46,18 @@ class Task:
 
     shape: HrsnnShape
     measure: Callable[..., dict[str, float]]
+    validate: Callable[..., float]
     activity: Callable[[Network], np.ndarray]
     retrain: Callable[[Network, int], None]
+
+
+def nanojoules(operations: float, updates: float) -> float:
+    """Return the least dynamic energy on Loihi 1 of synaptic operations and updates of neurons."""
+    return 1e-3 * (OPERATION_PICOJOULES * operations + UPDATE_PICOJOULES * updates)
+
+
+def _energy(cost: Cost, steps: int) -> float:
+    return nanojoules(cost.total_operations, sum(cost.neurons.values()) * steps)
 
 
 def _series_task(series: Series, steps: int) -> Task:
@@ -76,7 +88,10 @@ def _series_task(series: Series, steps: int) -> Task:
         graph = from_torch(network)
         return graph, load_target("emulator").build(graph)
 
-    def measure(network: Network, seed: int, *, noisy_too: bool) -> dict[str, float]:
+    def measure(
+        network: Network, seed: int, *, noisy_too: bool = False, epochs: int = EPOCHS
+    ) -> dict[str, float]:
+        del epochs
         rng = np.random.default_rng([seed, 9])
         graph, program = ready(network)
         forecaster = fit_forecaster(program, code, values[: series.train], options, rng)
@@ -91,6 +106,7 @@ def _series_task(series: Series, steps: int) -> Task:
             "one_step": float(np.sqrt(np.mean((steps_ahead - history[:20, 61:]) ** 2))),
             "recurrent_operations": cost.synaptic_operations.get("recur", 0.0) / HISTORY,
             "operations": cost.total_operations / HISTORY,
+            "nanojoules": _energy(cost, HISTORY * code.steps) / HISTORY,
         }
         if series.name == "Lorenz63" and noisy_too:
             for decibel in (50, 40, 30, 20, 10):
@@ -107,7 +123,20 @@ def _series_task(series: Series, steps: int) -> Task:
         spikes = program.run({"input": code.encode_all(pieces, rng)}).spikes["hidden"]
         return spikes.mean(axis=(0, 1))
 
-    return Task(shape, measure, activity, lambda _network, _seed: None)
+    def validate(network: Network, seed: int, *, epochs: int = EPOCHS) -> float:
+        del epochs
+        rng = np.random.default_rng([seed, 10])
+        _, program = ready(network)
+        forecaster = fit_forecaster(program, code, values[: series.train], options, rng)
+        room = series.validation - series.train - HISTORY - HORIZON
+        at = series.train + HISTORY + np.arange(STARTS) * (room // STARTS)
+        before, after = (
+            np.stack([values[i + low : i + high] for i in at]) for low, high in ((-HISTORY, 0), (0, HORIZON))
+        )
+        predicted = predict_closed_loop(forecaster, program, before, HORIZON, rng)
+        return float(valid_prediction_time(normalised_error(after, predicted, one)).mean())
+
+    return Task(shape, measure, validate, activity, lambda _network, _seed: None)
 
 
 def _digits_task(*, sequential: bool) -> Task:
@@ -127,13 +156,23 @@ def _digits_task(*, sequential: bool) -> Task:
         readout_tau_ms=100.0,
     )
 
-    def trained(network: Network, seed: int, epochs: int) -> None:
+    def trained(network: Network, seed: int, epochs: int, samples: Any = slice(None)) -> None:
         options = FitOptions(epochs, 64, 0.005, label_smoothing=0.1)
-        fit(network, train, images.train_labels, options, seed=seed)
+        fit(network, train[samples], images.train_labels[samples], options, seed=seed)
 
-    def measure(network: Network, seed: int, *, noisy_too: bool) -> dict[str, float]:
+    def validate(network: Network, seed: int, *, epochs: int = EPOCHS) -> float:
+        order = np.random.default_rng([seed, 10]).permutation(len(train))
+        apart, samples = order[: len(train) // 5], np.sort(order[len(train) // 5 :])
+        trained(network, seed, epochs, samples)
+        with torch.inference_mode():
+            scores = network(torch.from_numpy(train[apart]).float()).scores
+        return float((scores.argmax(dim=1).numpy() == images.train_labels[apart]).mean())
+
+    def measure(
+        network: Network, seed: int, *, noisy_too: bool = False, epochs: int = EPOCHS
+    ) -> dict[str, float]:
         del noisy_too
-        trained(network, seed, EPOCHS)
+        trained(network, seed, epochs)
         graph = from_torch(network)
         stimulus = Stimulus({"input": test}, images.test_labels)
         program = load_target("emulator").build(graph)
@@ -145,6 +184,7 @@ def _digits_task(*, sequential: bool) -> Task:
             "accuracy": float(100 * right),
             "recurrent_operations": cost.synaptic_operations.get("recur", 0.0),
             "operations": cost.total_operations,
+            "nanojoules": _energy(cost, test.shape[1]),
         }
 
     def activity(network: Network) -> np.ndarray:
@@ -152,7 +192,7 @@ def _digits_task(*, sequential: bool) -> Task:
             spikes = network(torch.from_numpy(train[:256]).float()).spikes["hidden"]
         return spikes.mean(dim=(0, 1)).numpy()
 
-    return Task(shape, measure, activity, lambda network, seed: trained(network, seed, AP_EPOCHS))
+    return Task(shape, measure, validate, activity, lambda network, seed: trained(network, seed, AP_EPOCHS))
 
 
 TASKS: dict[str, Callable[[], Task]] = {

@@ -39,8 +39,8 @@ MEASURED_ON = "2 cores, Python 3.11.7"
 INPUT_BITS = 5
 
 PUBLISHED = ScaOptions.published(sparsity=0.7, regrowth=0.2)
-FAITHFUL = ScaOptions(sparsity=SPARSITY, masking=Masking.FAITHFUL)
-STRICT = ScaOptions(sparsity=SPARSITY, masking=Masking.STRICT)
+FAITHFUL = ScaOptions(sparsity=SPARSITY, masking=Masking.FAITHFUL, gradient_batches=1)
+STRICT = ScaOptions(sparsity=SPARSITY, masking=Masking.STRICT, gradient_batches=1)
 ARMS: dict[str, ScaOptions | None] = {
     "dense": None,
     "published": PUBLISHED,

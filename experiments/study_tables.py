@@ -57,6 +57,11 @@ class Family(Generic[Key]):
             return f"**{text}**"
         return f"*{text}*" if key in self.discovered else text
 
+    def bold(self, key: Key, decimals: int = 1) -> str:
+        """Return the difference for a table: bold if it survives Benjamini-Hochberg."""
+        text = self._plain(key, decimals)
+        return f"**{text}**" if key in self.discovered else text
+
     def in_sentence(self, key: Key, decimals: int = 1) -> str:
         """Return the difference for a sentence, with what it survives."""
         survived = "B-H" if key in self.discovered else "not shown"

@@ -4,6 +4,7 @@ from toolchain.pruning.activity import ActivityOptions, prune_by_activity
 from toolchain.pruning.channel_choice import choose_channels
 from toolchain.pruning.channels import channel_layers, compact_channels
 from toolchain.pruning.compact import compact
+from toolchain.pruning.inputs import thin_inputs
 from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, PruningStep, prune_pool
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.pool import RecurrentPool, Selection
@@ -54,6 +55,7 @@ __all__ = [
     "prune_pool",
     "prune_recurrent",
     "recurrent_layer",
+    "thin_inputs",
     "with_pool",
     "without_recurrence",
 ]

@@ -40,6 +40,11 @@ class ChannelLayer:
         """Number of channels."""
         return self.norm.channels
 
+    @property
+    def numbers(self) -> list[Tensor]:
+        """Scale, shift and filter, whose first index is the channel."""
+        return [self.norm.weight, self.norm.bias, *([] if self.filters is None else [self.filters.weight])]
+
 
 def channel_layers(network: FeedForward) -> tuple[ChannelLayer, ...]:
     """Return every layer of neurons behind a norm whose features are an image, in order.

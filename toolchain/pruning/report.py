@@ -48,10 +48,25 @@ def write_pruning_report(
         title=title,
         sizes=sizes,
         course=_course(records) if records else None,
+        eigenvectors=_eigenvectors(records),
         spectra=_spectra(records) if records and records[0].spectrum else None,
         taus=_taus(before, after.pool, dt_ms),
         adjacency=_adjacency(before, after),
         iterations=_iterations(records) if records else None,
+    )
+
+
+def _eigenvectors(records: Sequence[LnpRecord]) -> str | None:
+    """Return whether the eigenvectors spread out, which is what Step III is for; None if not measured."""
+    measured = [record.localisation for record in records if record.localisation is not None]
+    if len(measured) < 2:
+        return None
+    before, after = measured[0], measured[-1]
+    became = "became less localised" if after < before else "did not spread out"
+    return (
+        f"The leading eigenvectors of the graph {became}: their mean inverse participation ratio was "
+        f"{before:.4f} and is {after:.4f}. It is 1 for one that sits on a single neuron, and 1 over the "
+        "number of neurons for one that is spread evenly."
     )
 
 

@@ -30,6 +30,7 @@ from toolchain.pruning.channels import (
     set_gates,
     silence,
 )
+from toolchain.pruning.dead_channels import DeadChannels
 from toolchain.pruning.living_part import LivingPart
 from toolchain.pruning.sca_options import ChannelPrice, Masking, Ranking, Regrowth, ScaOptions
 from toolchain.training import Callback, Position, ScoreModel
@@ -98,6 +99,8 @@ class ChannelPruning(Callback):
         self._meters = [ActivityMeter(layer.channels, layer.neurons.vth) for layer in self.layers]
         self._gradients = [torch.zeros(layer.channels) for layer in self.layers]
         self._batches = 0
+        self._batches_to_come = 0
+        self._dead: DeadChannels | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._epochs = 0
         total = sum(layer.channels for layer in self.layers)
@@ -121,7 +124,7 @@ class ChannelPruning(Callback):
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Measure activity from now on; warn of channels that would be measured untrained."""
         del network
-        self._optimizer, self._epochs, self._living = optimizer, epochs, None
+        self._optimizer, self._epochs, self._living, self._dead = optimizer, epochs, None, None
         options = self.options
         strict = options.masking is Masking.STRICT
         if strict and options.regrowth and not options.anneal and options.frozen < _STRICT_TAIL:
@@ -135,6 +138,11 @@ class ChannelPruning(Callback):
             meter.reset()
             layer.neurons.meter = meter
             layer.norm.gate.requires_grad_(strict)
+
+    def before_step(self, network: nn.Module, at: Position) -> None:
+        """Note how many batches of the epoch come after this one."""
+        del network
+        self._batches_to_come = at.steps - at.step
 
     def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
         """Return the network of the living channels wherever it says the same."""
@@ -156,7 +164,8 @@ class ChannelPruning(Callback):
             return False
         if at.epoch > options.last_update(epochs):
             return True
-        ranks = self._ranks_by_gradient(at.epoch) and (options.mean_gradient or at.is_last)
+        among_last = at.steps - at.step < options.gradient_batches
+        ranks = self._ranks_by_gradient(at.epoch) and (options.mean_gradient or among_last)
         if options.masking is Masking.FAITHFUL or ranks:
             return False
         # The statistics of what comes back forget that they were not updated while it was pruned.
@@ -188,7 +197,7 @@ class ChannelPruning(Callback):
         """Note the gradients that rank regrowth; add the penalties."""
         options = self.options
         with torch.no_grad():
-            if not options.mean_gradient:
+            if not options.mean_gradient and self._batches_to_come >= options.gradient_batches - 1:
                 self._batches = 0
             for i, layer in enumerate(self.layers):
                 fresh = _criterion(layer)
@@ -198,6 +207,15 @@ class ChannelPruning(Callback):
             self._batches += 1
             if options.l1:
                 _penalise(network, options.l1)
+            if options.masking is Masking.STRICT and self.updates:
+                self._dead = self._dead or DeadChannels(self.layers, self.masks)
+                self._dead.stop()
+
+    def after_step(self, network: nn.Module) -> None:
+        """Undo what weight decay did to channels that a strict mask has pruned."""
+        del network
+        if self._dead is not None:
+            self._dead.put_back()
 
     def after_epoch(self, network: nn.Module, epoch: int) -> None:
         """Renew the mask if it is time; silence what is pruned."""
@@ -260,7 +278,7 @@ class ChannelPruning(Callback):
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
         if self._prices is not None:
             self._prices.restore(state)
-        self.masks, self._living = masks, None
+        self.masks, self._living, self._dead = masks, None, None
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
         numbers = [
             sum(word << shift for word, shift in zip(words[i : i + _WORDS], (96, 64, 32, 0), strict=True))
@@ -291,7 +309,7 @@ class ChannelPruning(Callback):
                     f"{epoch}; keep at least one (`least=1`), or lower the sparsity"
                 )
         changed = sum(int((masks[name] != self.masks[name]).sum()) for name in masks)
-        self.masks, self._living = masks, None
+        self.masks, self._living, self._dead = masks, None, None
         living = tuple(int(mask.sum()) for mask in masks.values())
         self.updates.append(ChannelUpdate(epoch, living, regrown, changed))
 
@@ -301,9 +319,7 @@ class ChannelPruning(Callback):
             return
         for layer in self.layers:
             dead = torch.from_numpy(~self.masks[layer.name])
-            owned = [layer.norm.weight, layer.norm.bias]
-            owned += [] if layer.filters is None else [layer.filters.weight]
-            for parameter in owned:
+            for parameter in layer.numbers:
                 for moment in self._optimizer.state.get(parameter, {}).values():
                     if isinstance(moment, Tensor) and moment.shape == parameter.shape:
                         moment[dead.to(moment.device)] = 0

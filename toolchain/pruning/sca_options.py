@@ -68,7 +68,9 @@ class ScaOptions:
         warm_up: Epochs before the first update (the paper: 0).
         interval: Epochs from one update to the next; activity is measured in the last of them.
         mean_gradient: Whether the gradient is averaged over the epoch instead of taken from its last
-            batch (the paper: last batch).
+            batches.
+        gradient_batches: Number of batches at the end of the epoch that the gradient is taken from (the
+            paper: 1). The last one may be a remainder of few samples, which must not decide alone.
         least: Number of channels that every layer keeps. With 0, as in the paper, a layer that loses all of
             them is an error.
         l1: Weight of `sign(w)` added to the gradient of all 3 x 3 convolutions (the paper: 3e-5).
@@ -87,6 +89,7 @@ class ScaOptions:
     warm_up: int = 0
     interval: int = 1
     mean_gradient: bool = False
+    gradient_batches: int = 4
     least: int = 1
     l1: float = 0.0
     gamma_l1: float = 0.0
@@ -95,7 +98,9 @@ class ScaOptions:
     @classmethod
     def published(cls, *, sparsity: float = 0.7, regrowth: float = 0.2) -> "ScaOptions":
         """Return what the paper and its released code do: constant p and q after every epoch to the last."""
-        return cls(sparsity=sparsity, regrowth=regrowth, anneal=False, frozen=0.0, l1=3e-5)
+        return cls(
+            sparsity=sparsity, regrowth=regrowth, anneal=False, frozen=0.0, gradient_batches=1, l1=3e-5
+        )
 
     def __post_init__(self) -> None:
         hold(
@@ -109,6 +114,7 @@ class ScaOptions:
             anneal=flag,
             frozen=real(),
             mean_gradient=flag,
+            gradient_batches=whole(1),
             l1=real(0),
             gamma_l1=real(0),
             seed=whole(),

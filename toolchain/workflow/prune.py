@@ -1,7 +1,7 @@
 """The first stage of a run: the untrained network an experiment describes, and how it is pruned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final, assert_never, final
 
@@ -32,6 +32,7 @@ from toolchain.pruning import (
     prune_by_activity,
     prune_recurrent,
     recurrent_layer,
+    thin_inputs,
     with_pool,
 )
 from toolchain.pruning.lnp import DelocalizationRule, KeepRule
@@ -120,7 +121,8 @@ def prune_stage(
     if not isinstance(dense, Network):
         raise UsageError(f"'{section.method}' prunes recurrent networks; this one is built otherwise")
     report_progress = stage_progress(progress, f"prune by {section.method}")
-    network, lnp = _prune(experiment, section, dense, folder, encoded, report_progress)
+    thin = _with_fewer_inputs(experiment, section, dense)
+    network, lnp = _prune(experiment, section, thin, folder, encoded, report_progress)
     save_network(network, folder / "network")
     layer = recurrent_layer(dense)
     selection = Selection(pool_of(network, layer), network.layer(layer).elements.numpy())
@@ -181,6 +183,15 @@ def _prune(
     return with_pool(dense, layer, selection.indices, selection.pool.with_gain(gain)), ()
 
 
+def _with_fewer_inputs(experiment: Experiment, section: SynapsePruning, network: Network) -> Network:
+    """Return the network with the share of input synapses that was asked for, before anything is learnt."""
+    share, strongest = section.input_fraction, section.method == "magnitude"
+    if share == 1:
+        return network
+    rng = np.random.default_rng([experiment.seed, PRUNING_STREAM, 1])
+    return thin_inputs(network, recurrent_layer(network), share, rng, strongest=strongest)
+
+
 def _clusters(experiment: Experiment, encoded: EncodedData) -> NDArray[np.int64] | None:
     """Return which cluster each neuron belongs to; None where the network is of one's own."""
     model = experiment.model
@@ -193,7 +204,7 @@ def _lnp_options(section: SynapsePruning) -> LnpOptions:
         section.synapse_fraction,
         section.iterations,
         frozenset(section.steps),
-        keep=KeepRule(importance=section.importance),
+        keep=replace(KeepRule() if section.balanced else KeepRule.published(), importance=section.importance),
         delocalization=DelocalizationRule(prefer=section.prefer),
         attribution=section.attribution,
     )

@@ -25,7 +25,7 @@ from toolchain.pruning import (
 )
 from toolchain.pruning.channel_choice import live_channels
 from toolchain.reset import Reset
-from toolchain.training import FitOptions, Optimizer, fit
+from toolchain.training import Callback, FitOptions, Optimizer, Position, fit
 
 EPOCHS = 6
 FIT = FitOptions(EPOCHS, batch_size=16, learning_rate=0.05, optimizer=Optimizer.SGD, device="cpu")
@@ -137,27 +137,90 @@ def test_a_faithful_mask_zeroes_filter_scale_and_shift() -> None:
     del network
 
 
-def test_nothing_moves_a_strictly_pruned_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("frozen", [0.5, 0.0])
+@pytest.mark.parametrize("optimizer", [Optimizer.SGD, Optimizer.ADAMW])
+@pytest.mark.parametrize(("decay", "penalty"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.01)])
+def test_nothing_moves_a_strictly_pruned_channel(
+    frozen: float, optimizer: Optimizer, decay: float, penalty: float
+) -> None:
     network = _network()
-    pruning = ChannelPruning(network, ScaOptions(sparsity=0.5, masking=Masking.STRICT, frozen=0.5))
-    weights: list[torch.Tensor] = []
+    options = ScaOptions(
+        sparsity=0.5, masking=Masking.STRICT, frozen=frozen, interval=3, l1=penalty, gamma_l1=penalty
+    )
+    pruning = ChannelPruning(network, options)
+    watch = _DeadNumbers(pruning)
+    fit_options = replace(FIT, optimizer=optimizer, weight_decay=decay)
+    fit(network, *_data(), fit_options, seed=0, callbacks=(pruning, watch))
+    assert len(watch.moved) == EPOCHS - 1
+    assert not any(watch.moved)
+    assert watch.there, "a gate closes; the filter keeps its values for a return"
 
-    original = pruning.after_epoch
 
-    def after_epoch(module: torch.nn.Module, epoch: int) -> None:
-        layer = pruning.layers[1]
-        if epoch > 3:
-            dead = torch.from_numpy(~pruning.masks[layer.name])
-            assert layer.filters is not None
-            weights.append(layer.filters.weight.detach()[dead].clone())
-        original(module, epoch)
+class _DeadNumbers(Callback):
+    """Compares filter, scale and shift of dead channels at both ends of every epoch."""
 
-    monkeypatch.setattr(pruning, "after_epoch", after_epoch)
-    fit(network, *_data(), FIT, seed=0, callbacks=(pruning,))
-    assert len(weights) == 3
-    assert weights[0].any(), "a gate closes; the filter keeps its values for a return"
-    assert torch.equal(weights[0], weights[1])
-    assert torch.equal(weights[1], weights[2])
+    def __init__(self, pruning: ChannelPruning) -> None:
+        self.pruning = pruning
+        self.before: list[torch.Tensor] = []
+        self.last: list[torch.Tensor] = []
+        self.moved: list[bool] = []
+        self.there = True
+
+    def _numbers(self) -> list[torch.Tensor]:
+        masks = self.pruning.masks
+        return [
+            each.detach()[torch.from_numpy(~masks[layer.name])].clone()
+            for layer in self.pruning.layers
+            for each in layer.numbers
+        ]
+
+    def before_step(self, network: torch.nn.Module, at: Position) -> None:
+        del network
+        if at.step == 1:
+            self.before = self._numbers()
+
+    def after_step(self, network: torch.nn.Module) -> None:
+        del network
+        self.last = self._numbers()
+
+    def after_epoch(self, network: torch.nn.Module, epoch: int) -> None:
+        del network
+        if epoch > 1:
+            self.moved.append(not all(map(torch.equal, self.before, self.last)))
+            self.there &= any(bool(each.any()) for each in self.last)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (ScaOptions(sparsity=0.5), 2 + 3 + 4 + 5),
+        (ScaOptions(sparsity=0.5, gradient_batches=2), 4 + 5),
+        (ScaOptions(sparsity=0.5, gradient_batches=9), 1 + 2 + 3 + 4 + 5),
+        (ScaOptions(sparsity=0.5, mean_gradient=True), 1 + 2 + 3 + 4 + 5),
+        (ScaOptions.published(sparsity=0.5), 5),
+    ],
+)
+def test_the_last_batches_of_an_epoch_decide_what_returns(
+    options: ScaOptions, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network()
+    pruning = ChannelPruning(network, replace(options, ranking=Ranking.WEIGHT_NORM))
+    pruning.begin(network, torch.optim.SGD(network.parameters(), lr=0.1), EPOCHS)
+    decided: list[NDArray[np.float64]] = []
+
+    def choose(scores: Any, gradients: list[NDArray[np.float64]], **_: Any) -> Any:
+        decided.extend(gradients)
+        return [np.ones(len(score), bool) for score in scores], 0
+
+    monkeypatch.setattr("toolchain.pruning.sca.choose_channels", choose)
+    for step in range(1, 6):
+        for layer in pruning.layers:
+            layer.norm.weight.grad = torch.full((layer.channels,), float(step))
+        pruning.before_step(network, Position(1, 5, step))
+        pruning.after_backward(network)
+    pruning.after_epoch(network, 1)
+    assert len(decided) == len(pruning.layers)
+    assert all((gradient == expected).all() for gradient in decided)
 
 
 def test_channels_come_back_under_a_strict_mask() -> None:

@@ -101,6 +101,19 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
         TrainedRun.load(folder)
 
 
+@pytest.mark.parametrize("method", ["lnp", "activity", "magnitude", "random"])
+def test_inputs_leave_too_if_asked_for(method: str, tmp_path: Path) -> None:
+    section = {"method": method, "neurons": 20, "synapse_fraction": 0.2, "iterations": 2}
+    folders = ("all", "some")
+    whole, thin = (
+        prune(small_experiment(pruning=section | {"input_fraction": share}), tmp_path / folder).network
+        for share, folder in zip((1.0, 0.25), folders, strict=True)
+    )
+    counts = [recurrent_of(each).synapses["encode"].count for each in (whole, thin)]
+    assert counts[1] == pytest.approx(0.25 * counts[0], rel=0.1)
+    assert recurrent_of(thin).synapses["recur"].count == recurrent_of(whole).synapses["recur"].count
+
+
 def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:
     trained = train(small_experiment(pruning=False), tmp_path / "run")
     assert trained.unpruned is None

@@ -16,6 +16,7 @@ from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.centrality import NeuronCriterion, most_central, updated_centrality
 from toolchain.pruning.lnp.checkpoint import LoopState, identity_of, load_state, save_state
 from toolchain.pruning.lnp.delocalization import added_edges
+from toolchain.pruning.lnp.goal import met_goal
 from toolchain.pruning.lnp.noise import NoiseResponse, drive_with_noise
 from toolchain.pruning.lnp.noise_pruning import (
     Diagonal,
@@ -250,11 +251,10 @@ class _Loop:
         back = 1 + options.delocalization.fraction * (PruningStep.DELOCALIZATION in options.steps)
         fraction = min(1.0, goal / (pool.synapses * survive * back))
         probabilities = keep_probabilities(pool, response, exponents, fraction, options.keep)
-        draw = draw_synapses(probabilities, state.rescaled[edges], rng, options.keep)
+        draw = draw_synapses(probabilities, state.rescaled[edges], pool.ends[0], rng, options.keep)
         if options.keep.diagonal is Diagonal.COMPENSATE:
             coupling = lyapunov_values(pool, exponents)
-            betas = compensated_betas(pool, coupling, draw, probabilities, dt_ms=self._dt_ms)
-            state.beta[state.neurons] = betas
+            state.beta[state.neurons] = compensated_betas(pool, coupling, draw, dt_ms=self._dt_ms)
         state.probability[edges] = probabilities
         state.synapses[edges] = draw.stays
         state.rescaled[edges] = draw.rescaled
@@ -316,18 +316,15 @@ class _Loop:
 
     def _meet_goal(self) -> int:
         """Meet the wanted number of synapses exactly; return how many came back."""
-        state = self.state
-        edges = self._edges()
-        surplus = len(edges) - self._goal
-        if surplus > 0:
-            worst = np.argsort(state.probability[edges], kind="stable")[:surplus]
-            state.synapses[edges[worst]] = False
-        if surplus >= 0:
-            return 0
-        candidates = self._candidates()
-        best = candidates[np.argsort(-state.probability[candidates], kind="stable")[:-surplus]]
-        self._restore(best)
-        return len(best)
+        state, rule = self.state, self._options.keep
+        alive = state.neurons[self._targets] & state.neurons[self._sources]
+        sign = np.sign(self._original.weights.data) if rule.by_sign else np.ones(len(alive))
+        targets = self._targets if rule.connected else None
+        stays = met_goal(state.synapses, alive, state.probability, sign, targets, self._goal)
+        back = np.flatnonzero(stays & ~state.synapses)
+        state.synapses = stays
+        self._restore(back)
+        return len(back)
 
     def result(self, progress: Progress) -> LnpResult:
         """Return the pruned pool, after Step IV if it is taken."""

@@ -21,7 +21,7 @@ from toolchain.models import INPUT, Add, FeedForward, GatedNorm, Spiking
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.channel_choice import choose_channels
 from toolchain.pruning.channels import Mask, channel_layers, compact_channels, silence
-from toolchain.pruning.lnp.noise_pruning import KeepRule, draw_synapses, with_mean
+from toolchain.pruning.lnp.noise_pruning import KeepRule, draw_synapses, probabilities_of
 from toolchain.training import Callback
 
 _RIDGE: Final = 1e-6
@@ -37,7 +37,8 @@ class FeedForwardLnpOptions:
         channels: Share of all channels, over all layers together, that Step II keeps.
         rounds: Number of rounds of Step I, in each of which the answer to noise is measured anew.
         rule: Rule by which keep probabilities are formed. The Lyapunov matrix has no meaning without
-            recurrence; the weight takes its place, as in the rule from which the paper starts.
+            recurrence; the weight takes its place, as in the rule from which the paper starts. Signs are
+            drawn together and channels may lose all their inputs, as in the paper, unless the rule says else.
         samples: Number of noise images per measurement.
         mean: Mean of the noise that enters.
         deviation: Standard deviation of the noise that enters.
@@ -47,7 +48,7 @@ class FeedForwardLnpOptions:
     synapses: float = 0.5
     channels: float = 0.5
     rounds: int = 10
-    rule: KeepRule = field(default_factory=KeepRule)
+    rule: KeepRule = field(default_factory=lambda: KeepRule(by_sign=False, connected=False))
     samples: int = 64
     mean: float = 0.5
     deviation: float = 0.5
@@ -250,9 +251,10 @@ def _prune_synapses(
     together = np.concatenate(scores)
     if not together.size or not np.isfinite(together).all() or together.max() <= 0:
         raise PruningError("the network does not answer to noise: raise its mean or deviation")
-    probabilities = with_mean(np.maximum(together / together.max(), 1e-12), share, rule.least)
+    sign = np.concatenate([np.sign(edge.weights.ravel()[i]) for edge, i in zip(edges, alive, strict=True)])
+    probabilities = probabilities_of(together, sign, share, rule)
     before = np.concatenate([each[index] for each, index in zip(grown, alive, strict=True)])
-    draw = draw_synapses(probabilities, before, rng, rule)
+    draw = draw_synapses(probabilities, before, _channels(edges, alive), rng, rule)
     start = 0
     with torch.no_grad():
         for edge, each, index in zip(edges, grown, alive, strict=True):
@@ -263,6 +265,13 @@ def _prune_synapses(
             flat[index] *= factor
             each[index] = draw.rescaled[part]
             edge.module.weight.copy_(torch.from_numpy(flat.reshape(edge.weights.shape)))
+
+
+def _channels(edges: list[_Edge], alive: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the output channel of every remaining synapse, counted over all convolutions."""
+    starts = np.cumsum([0, *(len(edge.weights) for edge in edges[:-1])])
+    own = [at // (edge.weights.size // len(edge.weights)) for edge, at in zip(edges, alive, strict=True)]
+    return np.concatenate([channels + start for channels, start in zip(own, starts, strict=True)])
 
 
 def _scores(edge: _Edge, answer: _Answer) -> Floats:

@@ -45,7 +45,17 @@ class SynapsePruning(Document):
         default=Preference.LEAVES, description="which edges come back first: hubs, leaves or random"
     )
     attribution: ExponentSource = Field(
-        default=ExponentSource.AUTO, description="source of the exponents: auto, full or diagonal"
+        default=ExponentSource.DIAGONAL,
+        description="source of the exponents: diagonal, anew in every round, full or auto",
+    )
+    input_fraction: Fraction = later(
+        default=1.0,
+        description="share of the input synapses that remains, of every neuron alike: the strongest by "
+        "magnitude, otherwise at random",
+    )
+    balanced: bool = later(
+        default=True,
+        description="whether lnp keeps the shares of the signs and inputs of all neurons (the paper: false)",
     )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
@@ -80,7 +90,10 @@ class ChannelSelection(Document):
     warm_up: Whole = Field(default=0, description="epochs before the first renewal")
     interval: Positive = Field(default=1, description="epochs from one renewal to the next")
     mean_gradient: bool = Field(
-        default=False, description="whether gradients are averaged over an epoch, not of its last batch"
+        default=False, description="whether gradients are averaged over an epoch, not of its last batches"
+    )
+    gradient_batches: Positive = later(
+        default=4, description="last batches of an epoch whose gradients count (the paper: 1)"
     )
     least: Whole = Field(default=1, description="channels that every layer keeps")
     l1: Amount = Field(default=0.0, description="penalty on 3 x 3 convolutions (the paper: 3e-5)")

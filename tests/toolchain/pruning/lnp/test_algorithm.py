@@ -63,6 +63,51 @@ def test_the_records_tell_every_iteration(rng: np.random.Generator) -> None:
     assert records[-1].synapses == round(0.2 * pool.synapses)
 
 
+@pytest.mark.parametrize("iterations", [1, 6])
+@pytest.mark.parametrize("neurons", [120, 60])
+def test_the_share_of_the_signs_stays(neurons: int, iterations: int, rng: np.random.Generator) -> None:
+    pool = world(rng, 120, 0.3, 2.0)
+    ours, published = (
+        prune_pool(pool, _options(neurons, 0.08, iterations, keep=keep), np.random.default_rng(4))
+        for keep in (KeepRule(), KeepRule(by_sign=False, connected=False))
+    )
+    possible = pool.keep(ours.indices).weights.data < 0
+    inhibitory = ours.pool.weights.data < 0
+    assert abs(inhibitory.sum() - possible.mean() * len(inhibitory)) <= 1
+    assert (published.pool.weights.data < 0).mean() > 1.5 * (pool.weights.data < 0).mean()
+
+
+@pytest.mark.parametrize(("neurons", "fraction"), [(120, 0.05), (120, 0.0285), (60, 0.03)])
+@pytest.mark.parametrize("iterations", [1, 6])
+def test_every_neuron_that_stays_keeps_an_input(
+    neurons: int, fraction: float, iterations: int, rng: np.random.Generator
+) -> None:
+    pool = world(rng, 120, 0.3, 2.0)
+    result = prune_pool(pool, _options(neurons, fraction, iterations), rng)
+    assert result.pool.synapses == round(fraction * pool.synapses)
+    assert (np.diff(result.pool.weights.indptr) > 0).all()
+
+
+def test_fewer_synapses_than_neurons_give_as_many_neurons_an_input_as_there_are(
+    rng: np.random.Generator,
+) -> None:
+    pool = world(rng, 120, 0.3, 2.0)
+    result = prune_pool(pool, _options(120, 0.01), rng)
+    assert result.pool.synapses == round(0.01 * pool.synapses)
+    assert (np.diff(result.pool.weights.indptr) > 0).sum() == result.pool.synapses
+
+
+def test_exponents_are_those_of_the_present_pool_by_default(rng: np.random.Generator) -> None:
+    pool = world(rng, 80, 0.3, 2.0)
+    steps, keep = frozenset({PruningStep.NOISE}), KeepRule(Importance.LYAPUNOV)
+    fresh, stale = (
+        prune_pool(pool, _options(80, 0.2, 5, steps=steps, keep=keep, **more), rng).records[:-1]
+        for more in ({}, {"attribution": ExponentSource.AUTO})
+    )
+    assert len({record.mean_exponent for record in fresh}) == len(fresh)
+    assert len({record.mean_exponent for record in stale}) == 1
+
+
 def test_survivors_keep_the_sign_and_place_of_their_weights(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     result = prune_pool(pool, _options(30, 0.1), rng)
@@ -265,6 +310,8 @@ def test_the_published_choices_are_one_word_away(rng: np.random.Generator) -> No
     options = LnpOptions.published(15, 0.2)
     assert (options.iterations, options.keep.importance) == (100, Importance.LYAPUNOV)
     assert options.delocalization.prefer is Preference.HUBS
+    assert options.attribution is ExponentSource.AUTO
+    assert options.keep == KeepRule.published()
     quick = replace(options, iterations=2, drive=QUICK, attribution_steps=20)
     result = prune_pool(world(rng, 30, 0.3, 2.0), quick, rng)
     assert result.pool.size == 15

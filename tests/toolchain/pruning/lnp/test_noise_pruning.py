@@ -1,9 +1,12 @@
 """Step I by hand on three neurons, by brute force on many, and its promise about the expectation."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from tests.toolchain.pruning.pools import random_pool, three, world
@@ -47,7 +50,7 @@ def test_shared_neighbours_count_once(rng: np.random.Generator) -> None:
 def test_keep_probabilities_of_three_neurons_by_hand(rng: np.random.Generator) -> None:
     response = _response(rng.normal(size=(3, 500)) + rng.normal(size=500))
     covariance = np.cov(response.samples) + 1e-6 * np.eye(3)
-    p = keep_probabilities(three(), response, np.full(3, -1.0), 0.5, KeepRule(Importance.LYAPUNOV, least=0.0))
+    p = keep_probabilities(three(), response, np.full(3, -1.0), 0.5, replace(KeepRule.published(), least=0.0))
     # Equal exponents: L is constant, so p is proportional to S_ii + S_jj -+ 2 S_ij.
     excitatory = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     inhibitory = covariance[1, 1] + covariance[2, 2] + 2 * covariance[1, 2]
@@ -75,7 +78,7 @@ def test_sharpness_zero_keeps_all_alike_and_minus_one_turns_the_order(rng: np.ra
     response = drive_with_noise(pool, NoiseDrive(mean=1.0), rng)
     paper, alike, turned = (
         keep_probabilities(
-            pool, response, response.exponents, 0.5, KeepRule(Importance.LYAPUNOV, sharpness=s, least=0.0)
+            pool, response, response.exponents, 0.5, replace(KeepRule.published(), sharpness=s, least=0.0)
         )
         for s in (1.0, 0.0, -1.0)
     )
@@ -84,32 +87,69 @@ def test_sharpness_zero_keeps_all_alike_and_minus_one_turns_the_order(rng: np.ra
     assert order.statistic < -0.99
 
 
-def test_the_expectation_over_many_draws_is_the_original_matrix(rng: np.random.Generator) -> None:
-    weights = random_pool(rng, 12, 0.5).weights.data
-    probabilities = rng.uniform(0.3, 1, len(weights))
-    rule, draws, total = KeepRule(rescale_cap=np.inf), 20_000, np.zeros(len(weights))
+@pytest.mark.parametrize("connected", [False, True])
+def test_the_expectation_over_many_draws_is_the_original_matrix(
+    connected: bool, rng: np.random.Generator
+) -> None:
+    pool = random_pool(rng, 12, 0.5)
+    weights, targets = pool.weights.data, pool.ends[0]
+    # Few inputs and small probabilities, so that many a neuron would lose all.
+    probabilities = rng.uniform(0.02, 0.6, len(weights))
+    rule, draws = KeepRule(rescale_cap=np.inf, connected=connected), 20_000
+    total, present = np.zeros(len(weights)), np.zeros(len(weights))
     for _ in range(draws):
-        draw = draw_synapses(probabilities, np.ones(len(weights)), rng, rule)
+        draw = draw_synapses(probabilities, np.ones(len(weights)), targets, rng, rule)
         total += np.where(draw.stays, weights * draw.rescaled, 0.0)
+        present += draw.stays
+    probabilities = draw.probabilities
+    assert np.abs(present / draws - probabilities).max() <= 5 * 0.5 / np.sqrt(draws)
     spread = np.abs(weights) * np.sqrt((1 / probabilities - 1) / draws)
     assert (np.abs(total / draws - weights) <= 5 * spread + 1e-9).all()
+
+
+def test_both_signs_are_kept_alike_unless_all_are_scored_together(rng: np.random.Generator) -> None:
+    pool = world(rng, 100, 0.3, 2.0)
+    response = drive_with_noise(pool, NoiseDrive(steps=40, trials=8), rng)
+    inhibitory = pool.weights.data < 0
+    apart, together = (
+        keep_probabilities(pool, response, response.exponents, 0.2, KeepRule(by_sign=by_sign))
+        for by_sign in (True, False)
+    )
+    assert apart[inhibitory].mean() == pytest.approx(0.2, abs=1e-6)
+    assert apart[~inhibitory].mean() == pytest.approx(0.2, abs=1e-6)
+    # Inhibitory weights are four times as large here.
+    assert together[inhibitory].mean() > 2 * together[~inhibitory].mean()
+
+
+@given(seed=st.integers(0, 10_000), least=st.sampled_from([0.0, 1e-9, 0.05]), neurons=st.integers(1, 30))
+def test_a_connected_neuron_never_loses_its_last_input(seed: int, least: float, neurons: int) -> None:
+    rng = np.random.default_rng(seed)
+    targets = np.sort(rng.integers(0, neurons, 3 * neurons))
+    probabilities = np.clip(rng.uniform(-1, 0.4, len(targets)), least, 1)
+    draw = draw_synapses(probabilities, np.ones(len(targets)), targets, rng, KeepRule(rescale_cap=np.inf))
+    assert set(targets[draw.stays]) == set(targets)
+    assert (draw.probabilities[draw.stays] > 0).all() or least == 0
+    assert (draw.probabilities >= probabilities).all()
+    assert (draw.probabilities <= 1).all()
 
 
 def test_the_rescaling_is_capped_over_the_rounds(rng: np.random.Generator) -> None:
     rescaled, alive = np.ones(400), np.ones(400, dtype=bool)
     for _ in range(6):
-        draw = draw_synapses(np.full(400, 0.6), rescaled, rng, KeepRule())
+        draw = draw_synapses(np.full(400, 0.6), rescaled, np.arange(400), rng, KeepRule.published())
         rescaled, alive = draw.rescaled, alive & draw.stays
     assert alive.any()
     assert rescaled[alive] == pytest.approx(5.0)
-    assert (draw_synapses(np.full(9, 0.5), np.ones(9), rng, KeepRule(rescale=False)).rescaled == 1).all()
+    plain = draw_synapses(np.full(9, 0.5), np.ones(9), np.arange(9), rng, KeepRule(rescale=False))
+    assert (plain.rescaled == 1).all()
 
 
 def test_rates_that_do_not_vary_are_a_named_error_only_where_no_score_is_left() -> None:
     still = _response(np.zeros((3, 50)))
     # The floor under the variance keeps all synapses alike.
-    p = keep_probabilities(three(), still, np.full(3, -1.0), 0.5, KeepRule())
-    assert p == pytest.approx([0.5, 0.5], rel=1e-6)
+    for rule in (KeepRule(), KeepRule.published()):
+        p = keep_probabilities(three(), still, np.full(3, -1.0), 0.5, rule)
+        assert p == pytest.approx([0.5, 0.5], rel=1e-6)
     broken = _response(np.full((3, 50), np.nan))
     with pytest.raises(PruningError, match="no synapse has a positive finite score"):
         keep_probabilities(three(), broken, np.full(3, -1.0), 0.5, KeepRule())
@@ -126,10 +166,10 @@ def test_the_compensated_leak_grows_where_coupling_grew(rng: np.random.Generator
     pool = random_pool(rng, 30, 0.4)
     coupling = lyapunov_values(pool, np.full(30, -0.1))
     p = np.full(pool.synapses, 0.5)
-    draw = draw_synapses(p, np.ones(pool.synapses), rng, KeepRule())
     targets = pool.ends[0]
+    draw = draw_synapses(p, np.ones(pool.synapses), targets, rng, KeepRule.published())
     growth = np.bincount(targets, np.where(draw.stays, coupling / p, 0.0) - coupling, minlength=30)
-    change = -np.log(compensated_betas(pool, coupling, draw, p, dt_ms=1.0)) + np.log(pool.beta)
+    change = -np.log(compensated_betas(pool, coupling, draw, dt_ms=1.0)) + np.log(pool.beta)
     assert (np.sign(change[np.abs(growth) > 1e-9]) == np.sign(growth[np.abs(growth) > 1e-9])).all()
     assert np.abs(change).max() <= 4 * np.abs(np.log(pool.beta)).max()
 
