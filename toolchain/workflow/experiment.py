@@ -148,11 +148,11 @@ def _check_together(experiment: Experiment) -> None:
         case OwnModel():
             # What it is shows when it is built.
             pass
-        case _ if isinstance(pruning, SynapsePruning | SparseLearning):
+        case _ if isinstance(pruning, SynapsePruning):
             raise ExperimentError(
                 "pruning.method",
-                f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', or not at "
-                "all (`pruning = false`)",
+                f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', by sparse "
+                "training such as 'gradual', or not at all (`pruning = false`)",
             )
         case _:
             pass

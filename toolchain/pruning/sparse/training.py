@@ -1,6 +1,6 @@
 """The callback that keeps a network sparse while `fit` trains it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, final
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import PruningError, UnknownNameError
-from toolchain.models import Network
+from toolchain.models import FeedForward, Network
+from toolchain.models.masked_layer import MaskedLayer
 from toolchain.models.neurons import MaskedSynapses
 from toolchain.pruning.sparse.connection import SparseConnection
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
@@ -42,6 +43,9 @@ class SparseTraining(Callback):
     what comes (`RIGL`): there, the gradients of absent synapses are computed, too. What comes begins with a
     weight of zero, and changes nothing of what the network says at that moment.
 
+    Of a `FeedForward`, it prunes the weights of convolutions and dense layers: absent ones are exactly zero,
+    also in the network that is saved, and what is zero when this is made counts as absent.
+
     Args:
         network: The network that will be trained, with the synapses of the start.
         options: How synapses leave and come back.
@@ -52,7 +56,7 @@ class SparseTraining(Callback):
         UnknownNameError: The network has no such connection.
     """
 
-    def __init__(self, network: Network, options: SparseOptions) -> None:
+    def __init__(self, network: Network | FeedForward, options: SparseOptions) -> None:
         self.options, self.updates = options, list[SynapseUpdate]()
         self.connections = _connections(network, options.connections)
         self.before = tuple(each.count for each in self.connections)
@@ -85,7 +89,8 @@ class SparseTraining(Callback):
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Draw the synapses of the start, unless the method begins with all of them."""
-        del network
+        if isinstance(network, FeedForward):
+            network.masked = dict(self._layers)
         first = self._optimizer is None
         self._optimizer, self._epochs = optimizer, epochs
         for connection, count in zip(self.connections, self.wanted, strict=True):
@@ -107,7 +112,7 @@ class SparseTraining(Callback):
                 each.open()
 
     def after_backward(self, network: nn.Module) -> None:
-        """Renew synapses by their fresh gradients, if it is time."""
+        """Renew synapses by their fresh gradients, if it is time, and leave absent ones without."""
         del network
         if self.options.method is SparseMethod.RIGL and self._renews:
             for each in self.connections:
@@ -118,6 +123,8 @@ class SparseTraining(Callback):
                 coming = strongest_absent(each.gradient.abs(), possible, count)
                 self._replace(each, leaving, coming)
                 each.close()
+        for each in self.connections:
+            each.settle()
 
     def after_step(self, network: nn.Module) -> None:
         """Renew synapses by their weights, if it is time."""
@@ -144,17 +151,22 @@ class SparseTraining(Callback):
 
     def end(self, network: nn.Module) -> None:
         """Leave the network with the synapses that are present, also where a step was interrupted."""
-        del network
         for each in self.connections:
             each.close()
+            each.hold()
+        if isinstance(network, FeedForward):
+            network.masked = {}
 
     def state(self) -> dict[str, Tensor]:
-        """Return the history, the state of the random generator, and what deep rewiring remembers."""
+        """Return the history, the masks of layers, the random generator, and what deep rewiring remembers."""
         rows = [[each.epoch, each.renewed, *each.living] for each in self.updates]
         state = {
             "updates": torch.tensor(rows, dtype=torch.int64).reshape(len(rows), 2 + len(self.connections)),
             "chance": self._chance.get_state().clone(),
         }
+        for name, layer in self._layers:
+            if layer.mask is not None:
+                state[f"mask.{name}"] = layer.mask.clone().cpu()
         for each in self._rewired:
             state[f"signs.{each.connection.name}"] = each.signs.to(torch.int8).cpu()
             if each.wander is not None:
@@ -162,7 +174,7 @@ class SparseTraining(Callback):
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from a state that `state` returned; masks and weights are the network's own."""
+        """Continue from a state that `state` returned; weights, and masks of synapses, are the network's."""
         expected = self.state()
         if state.keys() != expected.keys() or any(
             state[name].shape != like.shape or state[name].dtype != like.dtype
@@ -175,10 +187,17 @@ class SparseTraining(Callback):
             raise PruningError("the state of the sparse training lacks its history; remove the checkpoint")
         self.updates = [SynapseUpdate(row[0], tuple(row[2:]), row[1]) for row in rows.tolist()]
         self._chance.set_state(state["chance"])
+        for name, layer in self._layers:
+            if layer.mask is not None:
+                layer.mask.copy_(state[f"mask.{name}"])
         for each in self._rewired:
             each.signs.copy_(state[f"signs.{each.connection.name}"])
             if each.wander is not None:
                 each.wander.copy_(state[f"wander.{each.connection.name}"])
+
+    @property
+    def _layers(self) -> list[tuple[str, MaskedLayer]]:
+        return [(each.name, layer) for each in self.connections if (layer := each.layer) is not None]
 
     @property
     def _renews(self) -> bool:
@@ -210,12 +229,9 @@ class SparseTraining(Callback):
             self._renewed += each.move(rate, options.l1, options.temperature, rewires=rewires)
 
 
-def _connections(network: Network, names: Sequence[str]) -> tuple[SparseConnection, ...]:
-    known = {
-        arrow.name: SparseConnection(arrow.name, module, loops=arrow.source == arrow.target)
-        for arrow in network.connections
-        if isinstance(module := network.synapses[arrow.name], MaskedSynapses)
-    }
+def _connections(network: Network | FeedForward, names: Sequence[str]) -> tuple[SparseConnection, ...]:
+    every = _layers(network) if isinstance(network, FeedForward) else _synapses(network)
+    known = {each.name: each for each in every}
     for name in names:
         if name not in known:
             raise UnknownNameError("connection", name, known)
@@ -223,3 +239,19 @@ def _connections(network: Network, names: Sequence[str]) -> tuple[SparseConnecti
     if not chosen:
         raise PruningError("the network has no synapses that could be pruned")
     return chosen
+
+
+def _synapses(network: Network) -> Iterator[SparseConnection]:
+    for arrow in network.connections:
+        module = network.synapses[arrow.name]
+        if isinstance(module, MaskedSynapses):
+            target = f"neurons of '{arrow.target}'"
+            yield SparseConnection(arrow.name, module, target, loops=arrow.source == arrow.target)
+
+
+def _layers(network: FeedForward) -> Iterator[SparseConnection]:
+    for block in network.blocks:
+        module = network.parts[block.name]
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            target = "channels" if isinstance(module, nn.Conv2d) else "neurons"
+            yield SparseConnection(block.name, MaskedLayer(module), target)

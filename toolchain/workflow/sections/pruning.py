@@ -78,7 +78,7 @@ class ChannelSelection(Document):
 
 
 class SparseLearning(Document):
-    """`[pruning]`: synapses of a recurrent network leave and come back while it trains, inputs included."""
+    """`[pruning]`: synapses of a network leave and come back while it trains, its inputs included."""
 
     method: Literal["gradual", "set", "rigl", "deep_rewiring", "soft_deep_rewiring", "static"] = Field(
         description="gradual, set, rigl, deep_rewiring, soft_deep_rewiring, or static as their control"
@@ -87,7 +87,7 @@ class SparseLearning(Document):
         default=0.05, description="share of the synapses of all connections that the trained network has"
     )
     connections: tuple[str, ...] = Field(
-        default=(), description="connections that are pruned: encode, recur, decode; empty for all"
+        default=(), description="connections that are pruned, such as encode, recur and decode; empty for all"
     )
     allocation: Allocation = Field(
         default=Allocation.ERDOS_RENYI,
