@@ -60,14 +60,9 @@ class MaskedLayer:
         return made.flatten(1) if x.dim() == 2 else made
 
     def _lists_for(self, x: Tensor) -> "_LayerLists | None":
-        """Return the lists of the weights, made anew if the mask has changed; None where they do not serve."""
-        mask = self.mask
-        if (
-            mask is None
-            or x.device.type != "cpu"
-            or x.dtype not in _KINDS
-            or torch.is_autocast_enabled("cpu")
-        ):
+        """Return lists of the weights, new ones if the mask has changed; None where they do not serve."""
+        mask, device = self.mask, x.device.type
+        if mask is None or device != "cpu" or x.dtype not in _KINDS or torch.is_autocast_enabled(device):
             return None
         known, state = self._known, (mask._version, x.shape[1:])  # noqa: SLF001 - torch has no other name
         if known is None or known[0] is not mask or known[1] != state:
