@@ -1,6 +1,5 @@
 """The callback that keeps a network sparse while `fit` trains it."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, final
@@ -8,11 +7,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import PruningError, UnknownNameError
+from toolchain.errors import PruningError
 from toolchain.models import FeedForward, Network
 from toolchain.models.masked_layer import MaskedLayer
-from toolchain.models.neurons import MaskedSynapses
 from toolchain.pruning.sparse.connection import SparseConnection
+from toolchain.pruning.sparse.connections import connections_of
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
 from toolchain.pruning.sparse.options import SparseMethod, SparseOptions
 from toolchain.pruning.sparse.rules import allocate, drawn_absent, strongest_absent, weakest
@@ -58,7 +57,7 @@ class SparseTraining(Callback):
 
     def __init__(self, network: Network | FeedForward, options: SparseOptions) -> None:
         self.options, self.updates = options, list[SynapseUpdate]()
-        self.connections = _connections(network, options.connections)
+        self.connections = connections_of(network, options.connections)
         self.before = tuple(each.count for each in self.connections)
         self.wanted = allocate(
             self.before,
@@ -227,31 +226,3 @@ class SparseTraining(Callback):
         rewires = self._step <= options.last_step(self._total)
         for each in self._rewired:
             self._renewed += each.move(rate, options.l1, options.temperature, rewires=rewires)
-
-
-def _connections(network: Network | FeedForward, names: Sequence[str]) -> tuple[SparseConnection, ...]:
-    every = _layers(network) if isinstance(network, FeedForward) else _synapses(network)
-    known = {each.name: each for each in every}
-    for name in names:
-        if name not in known:
-            raise UnknownNameError("connection", name, known)
-    chosen = tuple(known[name] for name in names or known if known[name].count)
-    if not chosen:
-        raise PruningError("the network has no synapses that could be pruned")
-    return chosen
-
-
-def _synapses(network: Network) -> Iterator[SparseConnection]:
-    for arrow in network.connections:
-        module = network.synapses[arrow.name]
-        if isinstance(module, MaskedSynapses):
-            target = f"neurons of '{arrow.target}'"
-            yield SparseConnection(arrow.name, module, target, loops=arrow.source == arrow.target)
-
-
-def _layers(network: FeedForward) -> Iterator[SparseConnection]:
-    for block in network.blocks:
-        module = network.parts[block.name]
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            target = "channels" if isinstance(module, nn.Conv2d) else "neurons"
-            yield SparseConnection(block.name, MaskedLayer(module), target)
