@@ -144,6 +144,10 @@ rates-study: $(READY) ## classifiers of pictures as rates, float and integers, i
 sparse-study: $(READY) ## sparse training against chance: prints its tables (hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/sparse_study.py $(STUDY)
 
+.PHONY: conv-study
+conv-study: $(READY) ## sparse convolutional networks against whole ones: prints its tables (hours; PUMICE_DATA names the files)
+	$(BIN)/python experiments/conv_study.py $(STUDY)
+
 .PHONY: tasks-study
 tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)
 	$(BIN)/python experiments/tasks_study.py $(STUDY)
