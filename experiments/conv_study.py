@@ -129,7 +129,7 @@ def tables() -> str:
     rows = CAMPAIGN.rows()
     text = paragraph(
         "Test accuracy is that of real numbers, with 95 % intervals over seeds; differences are from the "
-        "whole network of the same seed; operations are those of a test sample; time is that of the processor."
+        "whole network of the same seed; operations are those of a sample; time is that of the processor."
     )
     there = [task for task in TASKS if any(key[0] == task for key in rows)]
     return "\n\n".join([text, *(f"### {TASKS[task]}\n\n{table(rows, task)}" for task in there)])
