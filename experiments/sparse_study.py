@@ -40,7 +40,14 @@ TASKS = {
 }
 FRACTIONS = (0.2, 0.1, 0.05, 0.02, 0.01)
 WHOLE, CHANCE = "whole", "static"
-SPARSE = (CHANCE, "gradual", "set", "rigl", "deep_rewiring")
+SPARSE = (CHANCE, "gradual", "set", "rigl", "deep_rewiring", "snip", "synflow")
+VARIANTS: dict[str, dict[str, str]] = {
+    "gradual_global": {"method": "gradual", "allocation": "global"},
+    "gradual_operations": {"method": "gradual", "price": "operations"},
+    "rigl_operations": {"method": "rigl", "price": "operations"},
+    "snip_operations": {"method": "snip", "price": "operations"},
+}
+"""Arms that are a method with other options than its own."""
 BEFORE = ("random", "lnp")
 ARMS = {
     WHOLE: "not pruned",
@@ -49,6 +56,12 @@ ARMS = {
     "set": "SET",
     "rigl": "RigL",
     "deep_rewiring": "deep rewiring",
+    "snip": "SNIP",
+    "synflow": "SynFlow",
+    "gradual_global": "gradual, one threshold (LAMP)",
+    "gradual_operations": "gradual, by operations",
+    "rigl_operations": "RigL, by operations",
+    "snip_operations": "SNIP, by operations",
     "random": "recurrent only, at random",
     "lnp": "recurrent only, LNP",
 }
@@ -60,7 +73,7 @@ def points(seeds: int) -> Iterator[Key]:
         for task in TASKS:
             yield task, WHOLE, 1.0, seed
             for fraction in FRACTIONS:
-                for arm in (*SPARSE, *BEFORE):
+                for arm in (*SPARSE, *VARIANTS, *BEFORE):
                     yield task, arm, fraction, seed
 
 
@@ -70,7 +83,7 @@ def pruning_of(arm: str, fraction: float, neurons: int) -> Any:
         return False
     if arm in BEFORE:
         return {"method": arm, "neurons": neurons, "synapse_fraction": fraction, "baseline": False}
-    return {"method": arm, "fraction": fraction, "baseline": False}
+    return VARIANTS.get(arm, {"method": arm}) | {"fraction": fraction, "baseline": False}
 
 
 def measured(key: Key, given: Given) -> Row:

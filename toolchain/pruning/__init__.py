@@ -10,18 +10,27 @@ from toolchain.pruning.pool import RecurrentPool, Selection
 from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recurrence
 from toolchain.pruning.recurrent import pool_of, prune_recurrent, recurrent_layer, with_pool
 from toolchain.pruning.sca import ChannelPruning, ChannelUpdate, UntrainedChannelsWarning
-from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
-from toolchain.pruning.sparse import Allocation, SparseMethod, SparseOptions, SparseTraining, SynapseUpdate
+from toolchain.pruning.sca_options import ChannelPrice, Masking, Ranking, Regrowth, ScaOptions
+from toolchain.pruning.sparse import (
+    Allocation,
+    Price,
+    SparseMethod,
+    SparseOptions,
+    SparseTraining,
+    SynapseUpdate,
+)
 
 __all__ = [
     "ActivityOptions",
     "Allocation",
+    "ChannelPrice",
     "ChannelPruning",
     "ChannelUpdate",
     "LnpOptions",
     "LnpRecord",
     "LnpResult",
     "Masking",
+    "Price",
     "PruningStep",
     "Ranking",
     "RecurrentPool",

@@ -7,6 +7,7 @@ Where the paper leaves something open, its public code is followed; exceptions a
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Final, assert_never, final
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from toolchain.errors import PruningError
 from toolchain.models import ActivityMeter, FeedForward
 from toolchain.pruning.channel_choice import choose_channels, live_channels
+from toolchain.pruning.channel_prices import ChannelPrices
 from toolchain.pruning.channels import (
     ChannelLayer,
     Mask,
@@ -29,7 +31,7 @@ from toolchain.pruning.channels import (
     silence,
 )
 from toolchain.pruning.living_part import LivingPart
-from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
+from toolchain.pruning.sca_options import ChannelPrice, Masking, Ranking, Regrowth, ScaOptions
 from toolchain.training import Callback, Position, ScoreModel
 
 _STRICT_TAIL: Final = 0.05
@@ -91,6 +93,7 @@ class ChannelPruning(Callback):
             check_polarisation(self.layers)
         self.masks: dict[str, Mask] = {layer.name: np.ones(layer.channels, bool) for layer in self.layers}
         self.updates: list[ChannelUpdate] = []
+        self._prices = ChannelPrices(self.layers) if options.price is ChannelPrice.OPERATIONS else None
         self._rng = np.random.default_rng(options.seed)
         self._meters = [ActivityMeter(layer.channels, layer.neurons.vth) for layer in self.layers]
         self._gradients = [torch.zeros(layer.channels) for layer in self.layers]
@@ -106,11 +109,14 @@ class ChannelPruning(Callback):
             )
 
     def settings(self) -> dict[str, Any]:
-        """Return the options as JSON holds them."""
-        return {
+        """Return the options as JSON holds them; without the price if that is the usual."""
+        given = {
             name: value.value if isinstance(value, Enum) else value
             for name, value in asdict(self.options).items()
         }
+        if self._prices is None:
+            del given["price"]
+        return given
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Measure activity from now on; warn of channels that would be measured untrained."""
@@ -164,6 +170,19 @@ class ChannelPruning(Callback):
         if options.criterion is not Regrowth.GRADIENT or not options.updates_after(epoch, self._epochs):
             return False
         return live_channels(total, options.sparsity, options.regrowth_after(epoch, self._epochs))[1] > 0
+
+    def listens(self, at: Position) -> bool:
+        """Return whether operations of channels are counted in a batch: the last one before an update."""
+        priced = self._prices is not None and at.is_last
+        return priced and self.options.updates_after(at.epoch, self._epochs)
+
+    def after_forward(
+        self, network: nn.Module, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
+    ) -> None:
+        """Count what the spikes of channels make later layers do."""
+        del network
+        if self._prices is not None:
+            self._prices.measure(self.network, entering, spikes, self.masks)
 
     def after_backward(self, network: nn.Module) -> None:
         """Note the gradients that rank regrowth; add the penalties."""
@@ -221,7 +240,7 @@ class ChannelPruning(Callback):
             for shift in (96, 64, 32, 0)
         ]
         state["chance"] = torch.tensor(words, dtype=torch.int64)
-        return state
+        return state if self._prices is None else state | self._prices.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a state that `state` returned."""
@@ -239,6 +258,8 @@ class ChannelPruning(Callback):
         for name, mask in masks.items():
             if mask.shape != self.masks[name].shape:
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
+        if self._prices is not None:
+            self._prices.restore(state)
         self.masks, self._living = masks, None
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
         numbers = [
@@ -252,6 +273,9 @@ class ChannelPruning(Callback):
     def _renew(self, epoch: int) -> None:
         measured = zip(self.layers, self._meters, strict=True)
         scores = [_score(layer, meter, self.options.ranking) for layer, meter in measured]
+        if self._prices is not None:
+            priced = zip(scores, self.layers, strict=True)
+            scores = [score / self._prices.of(layer.name) for score, layer in priced]
         gradients = [gradient.abs().double().cpu().numpy() for gradient in self._gradients]
         if self.options.criterion is Regrowth.RANDOM:
             gradients = [self._rng.random(gradient.shape) for gradient in gradients]

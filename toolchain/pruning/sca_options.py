@@ -42,6 +42,15 @@ class Masking(Enum):
     """The gate of its batch-norm is closed at every step; filter, scale and shift keep their values."""
 
 
+class ChannelPrice(Enum):
+    """What a channel costs: it lives by its score for each unit of that."""
+
+    CHANNEL = "channel"
+    """All cost the same (the paper)."""
+    OPERATIONS = "operations"
+    """What its spikes make later layers do, measured in the last batch before each update."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class ScaOptions:
@@ -52,6 +61,7 @@ class ScaOptions:
         regrowth: Share `q` of all channels that is regrown at the first update.
         masking: Treatment of a pruned channel between two updates.
         ranking: Quantity that decides which channels live.
+        price: What a channel costs (the paper: all the same); scores are divided by it (ours).
         criterion: Quantity that decides which channels come back.
         anneal: Whether `q` falls to zero, linearly, over the epochs with updates (ours; the paper: constant).
         frozen: Share of the epochs, at the end, whose mask stays as it is and is enforced (ours).
@@ -70,6 +80,7 @@ class ScaOptions:
     regrowth: float = 0.2
     masking: Masking = Masking.FAITHFUL
     ranking: Ranking = Ranking.ACTIVITY
+    price: ChannelPrice = ChannelPrice.CHANNEL
     criterion: Regrowth = Regrowth.GRADIENT
     anneal: bool = True
     frozen: float = 0.3
@@ -93,6 +104,7 @@ class ScaOptions:
             regrowth=real(),
             masking=choice(Masking),
             ranking=choice(Ranking),
+            price=choice(ChannelPrice),
             criterion=choice(Regrowth),
             anneal=flag,
             frozen=real(),

@@ -1,5 +1,6 @@
 """Training, and what it leaves on disk."""
 
+from toolchain.training.activity_penalty import ActivityPenalty
 from toolchain.training.autocast import Autocast
 from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
@@ -21,6 +22,7 @@ from toolchain.training.time_constants import LearntTimeConstants, TimeConstantS
 __all__ = [
     "ALL_RULES",
     "NETWORK_FILES",
+    "ActivityPenalty",
     "Autocast",
     "Callback",
     "EpochRecord",

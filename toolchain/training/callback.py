@@ -1,6 +1,6 @@
 """Objects that watch and steer a training, which need not know why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -41,6 +41,31 @@ class Callback:
         """
         del at
         return network
+
+    def listens(self, at: Position) -> bool:
+        """Return whether it has to know what the layers send in the next batch, which costs memory.
+
+        Such a batch is computed by the whole network, whatever stands in for it in others.
+
+        Args:
+            at: The batch.
+        """
+        del at
+        return False
+
+    def after_forward(
+        self, network: nn.Module, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """Called with what was sent in a batch, if it listens to it; return what the loss has in addition.
+
+        Args:
+            network: The network.
+            entering: What entered, by the name of the input; `[batch, time, ...]`, or still images.
+            spikes: Spikes `[batch, time, ...]` by layer, with their gradients.
+
+        Returns:
+            A term of the loss; None for none. The loss that is recorded is the one without it.
+        """
 
     def after_backward(self, network: nn.Module) -> None:
         """Called with fresh gradients, before they are clipped and used."""

@@ -19,6 +19,7 @@ from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.interrupts import Held, uninterrupted
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network, SynapticDelays
+from toolchain.models.feed_forward import INPUT
 from toolchain.progress import Progress, default_progress
 from toolchain.training.autocast import check_autocast
 from toolchain.training.callback import Callback, ScoreModel
@@ -214,12 +215,12 @@ class _Training:
         for each in self.callbacks:
             each.before_step(self.network, self.position)
         with self.options.autocast.context(like.device):
-            scores = self._scores(x, samples.lengths(batch, like))
+            scores, terms = self._scores(x, samples.lengths(batch, like))
             loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
         self.optimizer.zero_grad()
-        loss.backward()
+        sum(terms, loss).backward()
         for each in self.callbacks:
             each.after_backward(self.network)
         self._clip()
@@ -227,14 +228,38 @@ class _Training:
         results.add(value, scores, target)
         return value
 
-    def _scores(self, x: Any, lengths: Tensor | None) -> Tensor:  # noqa: ANN401 - a tensor, or one per input
+    def _scores(self, x: Any, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:  # noqa: ANN401 - a tensor, or one per input
+        """Return the scores of a batch, and what callbacks that listened to it add to the loss."""
         network = self.network
+        listeners = [each for each in self.callbacks if each.listens(self.position)]
+        if listeners:
+            return self._listened(x, lengths, listeners)
         if isinstance(network, Network):
-            return network.scores(x, lengths)
+            return network.scores(x, lengths), []
         model: ScoreModel = network
         for each in self.callbacks:
             model = each.stand_in(model, self.position)
-        return (model(x) if lengths is None else model(x, lengths=lengths)).scores
+        return (model(x) if lengths is None else model(x, lengths=lengths)).scores, []
+
+    def _listened(
+        self,
+        x: Any,  # noqa: ANN401 - a tensor, or one per input
+        lengths: Tensor | None,
+        listeners: Sequence[Callback],
+    ) -> tuple[Tensor, list[Tensor]]:
+        network = self.network
+        if isinstance(network, Network):
+            record = network(x, lengths=lengths)
+            entering = dict(x) if isinstance(x, Mapping) else {next(iter(network.inputs)): x}
+        elif isinstance(network, FeedForward):
+            record, entering = network(x, record=True, lengths=lengths), {INPUT: x}
+        else:
+            raise TrainingError(
+                "what layers send is known of networks that Pumice builds only; train this one without a "
+                "penalty on activity"
+            )
+        terms = [each.after_forward(network, entering, record.spikes) for each in listeners]
+        return record.scores, [term for term in terms if term is not None]
 
     def _clip(self) -> None:
         parameters, most = list(self.network.parameters()), self.options.gradient_clip

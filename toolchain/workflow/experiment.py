@@ -137,7 +137,7 @@ def _check_together(experiment: Experiment) -> None:
     """Raise for values that are accepted alone, but not with one another or with the data."""
     pruning, model = experiment.pruning, experiment.model
     if isinstance(pruning, ChannelSelection | SparseLearning):
-        key = "pruning.sparsity" if isinstance(pruning, ChannelSelection) else "pruning.temperature"
+        key = "pruning.sparsity" if isinstance(pruning, ChannelSelection) else "pruning.method"
         try:
             pruning.options(experiment.seed)
         except PruningError as error:
@@ -146,9 +146,11 @@ def _check_together(experiment: Experiment) -> None:
         case RecurrentModel():
             _check_recurrent(experiment, model)
         case OwnModel():
-            # What it is shows when it is built.
-            pass
-        case _ if isinstance(pruning, SynapsePruning):
+            # What else it is shows when it is built.
+            _check_no_penalty(experiment.training)
+        case _ if isinstance(pruning, SynapsePruning) or (
+            pruning is not None and pruning.method == "synflow"
+        ):
             raise ExperimentError(
                 "pruning.method",
                 f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', by sparse "
@@ -159,6 +161,15 @@ def _check_together(experiment: Experiment) -> None:
     check_task(experiment.data, experiment.task)
     if isinstance(experiment.data, DigitsData):
         _check_digits(experiment.data.test_fraction)
+
+
+def _check_no_penalty(training: TrainingSection) -> None:
+    """Raise for a penalty on what a module of one's own sends, which nobody knows."""
+    for name in ("rate_penalty", "operation_penalty"):
+        if getattr(training, name):
+            raise ExperimentError(
+                f"training.{name}", "expected 0 for a module of your own, whose spikes are not known"
+            )
 
 
 def _check_recurrent(experiment: Experiment, model: RecurrentModel) -> None:

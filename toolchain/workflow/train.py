@@ -20,7 +20,7 @@ from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.pruning import ChannelPruning, SparseTraining
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.pruning.sparse.report import write_sparse_report
-from toolchain.training import Callback, EpochRecord, fit, save_trained
+from toolchain.training import ActivityPenalty, Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.training.watch import EpochWatch, no_watch
@@ -189,6 +189,10 @@ class _Stages:
     def _fit(
         self, network: _Untrained, state: str, stage: str, callbacks: tuple[Callback, ...] = ()
     ) -> tuple[EpochRecord, ...]:
+        training = self._experiment.training
+        penalty = ActivityPenalty(rate=training.rate_penalty, operation=training.operation_penalty)
+        if penalty.is_any:
+            callbacks = (*callbacks, penalty)
         return fit(
             network.learner if isinstance(network, OwnNetwork) else network,
             self._encoded.train,

@@ -35,7 +35,9 @@ class SparseConnection:
         loops: Whether it joins a layer with itself: then no neuron is joined with itself that was not before.
     """
 
-    def __init__(self, name: str, module: MaskedWeights, target: str, *, loops: bool = False) -> None:
+    def __init__(
+        self, name: str, module: MaskedWeights, target: str = "neurons", *, loops: bool = False
+    ) -> None:
         self.name, self.target, self._module, self._loops = name, target, module, loops
         self._optimizer: torch.optim.Optimizer | None = None
         self._closed: Tensor | None = None

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import final
+from typing import Final, final
 
 from toolchain.errors import PruningError
 from toolchain.intake import names_of
-from toolchain.options import choice, hold, positive_share, real, share, whole
+from toolchain.options import choice, hold, optional, positive_share, real, share, whole
 
 
 class SparseMethod(Enum):
@@ -24,13 +24,22 @@ class SparseMethod(Enum):
     noise lets weights explore (Bellec et al. 2018)."""
     SOFT_DEEP_REWIRING = "soft_deep_rewiring"
     """As above, but absent synapses wander, too, and come when they reach zero: the number is free."""
+    SNIP = "snip"
+    """The first batches choose: those stay whose weight times gradient is largest (Lee et al. 2019)."""
+    SYNFLOW = "synflow"
+    """Those stay that most flows through in a linear network, without data (Tanaka et al. 2020)."""
     STATIC = "static"
     """Synapses drawn at random before the training; the control of all others."""
 
     @property
     def starts_whole(self) -> bool:
         """Whether a training begins with all synapses."""
-        return self is SparseMethod.GRADUAL
+        return self in {SparseMethod.GRADUAL, SparseMethod.SNIP}
+
+    @property
+    def chooses_once(self) -> bool:
+        """Whether synapses are chosen by a score, once, before anything is learnt."""
+        return self in {SparseMethod.SNIP, SparseMethod.SYNFLOW}
 
     @property
     def keeps_signs(self) -> bool:
@@ -47,6 +56,22 @@ class Allocation(Enum):
     """In proportion to the neurons that it joins, `sources + targets`: small connections stay denser. Of a
     convolution, to `sources + targets + rows + columns` in channels and places of its kernel (Evci et al.
     2020)."""
+    GLOBAL = "global"
+    """As many as have the highest scores of all: of gradual pruning that of LAMP (Lee et al. 2021). A
+    connection keeps a tenth of the density of all, and every neuron that is read an input."""
+
+
+class Price(Enum):
+    """What a synapse costs where the worst leave: its score is for each unit of that."""
+
+    SYNAPSE = "synapse"
+    """All cost the same."""
+    OPERATIONS = "operations"
+    """The messages of its source, measured in the batches of renewals."""
+
+
+_PRICED: Final = (SparseMethod.GRADUAL, SparseMethod.SET, SparseMethod.RIGL, SparseMethod.SNIP)
+"""Methods that can weigh operations."""
 
 
 @final
@@ -59,7 +84,13 @@ class SparseOptions:
         fraction: Share of the synapses of the untrained network that the trained one has, over all
             connections that are pruned together.
         connections: Names of those connections; empty for all.
-        allocation: How many each of them gets.
+        allocation: How many each of them gets; by default `GLOBAL` of SNIP and SynFlow, `ERDOS_RENYI` of
+            others.
+        price: What a synapse costs. By operations, what is divided by it is what the loss would lose with a
+            synapse, the running mean of `(w dL/dw)^2` (gradual, SET, RigL), the square of the gradient of an
+            absent one (RigL), or the saliency (SNIP).
+        batches: Batches whose gradients decide, of SNIP; they teach nothing else. At most one epoch.
+        rounds: Rounds of SynFlow.
         interval: Steps from one renewal to the next.
         renewed: Share of the synapses that is renewed at the first renewal; it falls to zero as a half cosine
             (Evci et al. 2020).
@@ -72,7 +103,10 @@ class SparseOptions:
     method: SparseMethod = SparseMethod.RIGL
     fraction: float = 0.05
     connections: tuple[str, ...] = ()
-    allocation: Allocation = Allocation.ERDOS_RENYI
+    allocation: Allocation | None = None
+    price: Price = Price.SYNAPSE
+    batches: int = 4
+    rounds: int = 100
     interval: int = 20
     renewed: float = 0.3
     frozen: float = 0.25
@@ -86,7 +120,10 @@ class SparseOptions:
             method=choice(SparseMethod),
             fraction=positive_share,
             connections=names_of,
-            allocation=choice(Allocation),
+            allocation=optional(choice(Allocation)),
+            price=choice(Price),
+            batches=whole(1),
+            rounds=whole(1),
             interval=whole(1),
             renewed=share,
             frozen=share,
@@ -98,6 +135,24 @@ class SparseOptions:
             raise PruningError(
                 "in soft deep rewiring, synapses come back by noise alone; give it a temperature above 0"
             )
+        method, scored = self.method, self.method.chooses_once or self.method is SparseMethod.GRADUAL
+        if self.allocated is Allocation.GLOBAL and not scored:
+            raise PruningError(
+                f"'{method.value}' has no scores that compare between connections, so no global allocation; "
+                "use erdos_renyi or uniform, or gradual, snip or synflow"
+            )
+        if self.price is Price.OPERATIONS and method not in _PRICED:
+            raise PruningError(
+                f"'{method.value}' asks no score of which synapses leave, or sees no data, so it cannot "
+                f"weigh operations; use {', '.join(each.value for each in _PRICED)}"
+            )
+
+    @property
+    def allocated(self) -> Allocation:
+        """How many synapses each connection gets."""
+        if self.allocation is not None:
+            return self.allocation
+        return Allocation.GLOBAL if self.method.chooses_once else Allocation.ERDOS_RENYI
 
     def renews(self, step: int, total: int) -> bool:
         """Return whether synapses are renewed at a step.

@@ -1,6 +1,7 @@
 """The callback that keeps a network sparse while `fit` trains it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any, final
 
@@ -13,8 +14,11 @@ from toolchain.models.masked_layer import MaskedLayer
 from toolchain.pruning.sparse.connection import SparseConnection
 from toolchain.pruning.sparse.connections import connections_of
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
-from toolchain.pruning.sparse.options import SparseMethod, SparseOptions
+from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp
+from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
+from toolchain.pruning.sparse.prices import OperationPrices
 from toolchain.pruning.sparse.rules import allocate, drawn_absent, strongest_absent, weakest
+from toolchain.pruning.sparse.synaptic_flow import flow_scores
 from toolchain.training import Callback, Position
 
 
@@ -59,16 +63,21 @@ class SparseTraining(Callback):
         self.options, self.updates = options, list[SynapseUpdate]()
         self.connections = connections_of(network, options.connections)
         self.before = tuple(each.count for each in self.connections)
-        self.wanted = allocate(
-            self.before,
-            [each.ends for each in self.connections],
-            max(len(self.connections), round(options.fraction * sum(self.before))),
-            options.allocation,
-        )
+        self.total = max(len(self.connections), round(options.fraction * sum(self.before)))
+        even = Allocation.UNIFORM if self._is_global else options.allocated
+        self.wanted = allocate(self.before, [each.ends for each in self.connections], self.total, even)
+        """Synapses that each connection will have; under global allocation, once they are chosen."""
+        self._guarded = _read(network)
+        self.saliency: list[Tensor] = []
+        self._prices = None
+        if options.price is Price.OPERATIONS:
+            self._prices = OperationPrices(self.connections)
         self._chance = torch.Generator().manual_seed(options.seed)
         self._rewired: tuple[RewiredConnection, ...] = ()
         self._optimizer: torch.optim.Optimizer | None = None
         self._step, self._total, self._epochs, self._renewed = 0, 0, 0, 0
+        self._choosing = 0
+        """Number of the last step that chooses synapses and teaches nothing; 0 for none."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,8 +103,10 @@ class SparseTraining(Callback):
         self._optimizer, self._epochs = optimizer, epochs
         for connection, count in zip(self.connections, self.wanted, strict=True):
             connection.begin(optimizer)
-            if first and not self.options.method.starts_whole:
+            if first and not (self.options.method.starts_whole or self.options.method.chooses_once):
                 connection.thin(drawn_absent(connection.mask, count, self._chance))
+        if first and self.options.method is SparseMethod.SYNFLOW:
+            self._flow(network)
         if first and self.options.method.keeps_signs:
             soft = self.options.method is SparseMethod.SOFT_DEEP_REWIRING
             self._rewired = tuple(
@@ -106,20 +117,39 @@ class SparseTraining(Callback):
         """Ask for the gradients of absent synapses, if this step renews by them."""
         del network
         self._step, self._total = (at.epoch - 1) * at.steps + at.step, self._epochs * at.steps
+        self._choosing = 0
+        if self.options.method is SparseMethod.SNIP:
+            # Done within the first epoch, so that no state has to say how far it is.
+            self._choosing = min(self.options.batches, max(1, at.steps - 1))
         if self.options.method is SparseMethod.RIGL and self._renews and self._share > 0:
             for each in self.connections:
                 each.open()
 
+    def listens(self, at: Position) -> bool:
+        """Return whether messages are counted in a batch: those of renewals, or of the first choice."""
+        del at
+        return self._prices is not None and (self._renews or self._step <= self._choosing)
+
+    def after_forward(
+        self, network: nn.Module, entering: Mapping[str, Tensor], spikes: Mapping[str, Tensor]
+    ) -> None:
+        """Count what the sources of synapses send."""
+        if self._prices is not None and isinstance(network, Network | FeedForward):
+            self._prices.measure(network, entering, spikes)
+
     def after_backward(self, network: nn.Module) -> None:
         """Renew synapses by their fresh gradients, if it is time, and leave absent ones without."""
-        del network
+        if self._step <= self._choosing:
+            self._look(network)
+        elif self._prices is not None and self._step <= self.options.last_step(self._total):
+            self._prices.learn()
         if self.options.method is SparseMethod.RIGL and self._renews:
             for each in self.connections:
                 count = round(self._share * each.count)
-                leaving = weakest(each.weight.abs(), each.mask, count)
+                leaving = weakest(self._worth(each), each.mask, count)
                 possible = each.absent
                 possible.view(-1)[leaving] = True
-                coming = strongest_absent(each.gradient.abs(), possible, count)
+                coming = strongest_absent(self._gain(each), possible, count)
                 self._replace(each, leaving, coming)
                 each.close()
         for each in self.connections:
@@ -133,9 +163,11 @@ class SparseTraining(Callback):
                 self._shrink()
             case SparseMethod.SET if self._renews:
                 for each in self.connections:
-                    leaving = weakest(each.weight.abs(), each.mask, round(self._share * each.count))
+                    leaving = weakest(self._worth(each), each.mask, round(self._share * each.count))
                     coming = drawn_absent(each.absent, len(leaving), self._chance)
                     self._replace(each, leaving[: len(coming)], coming)
+            case SparseMethod.SNIP if self._step == self._choosing:
+                self._choose(self.saliency)
             case SparseMethod.DEEP_REWIRING | SparseMethod.SOFT_DEEP_REWIRING:
                 self._rewire()
             case _:
@@ -170,6 +202,8 @@ class SparseTraining(Callback):
             state[f"signs.{each.connection.name}"] = each.signs.to(torch.int8).cpu()
             if each.wander is not None:
                 state[f"wander.{each.connection.name}"] = each.wander.clone().cpu()
+        if self._prices is not None:
+            state |= self._prices.state()
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -185,10 +219,14 @@ class SparseTraining(Callback):
         if rows.dtype != torch.int64 or rows.ndim != 2 or rows.shape[1] != 2 + len(self.connections):
             raise PruningError("the state of the sparse training lacks its history; remove the checkpoint")
         self.updates = [SynapseUpdate(row[0], tuple(row[2:]), row[1]) for row in rows.tolist()]
+        if self._is_global and self.updates:
+            self.wanted = self.updates[-1].living
         self._chance.set_state(state["chance"])
         for name, layer in self._layers:
             if layer.mask is not None:
                 layer.mask.copy_(state[f"mask.{name}"])
+        if self._prices is not None:
+            self._prices.restore(state)
         for each in self._rewired:
             each.signs.copy_(state[f"signs.{each.connection.name}"])
             if each.wander is not None:
@@ -211,14 +249,96 @@ class SparseTraining(Callback):
             connection.replace(leaving, coming)
             self._renewed += len(leaving)
 
+    @property
+    def _is_global(self) -> bool:
+        return self.options.allocated is Allocation.GLOBAL
+
+    def _worth(self, connection: SparseConnection) -> Tensor:
+        """Return by what the worst synapses leave."""
+        return connection.weight.abs() if self._prices is None else self._prices.worth(connection)
+
+    def _gain(self, connection: SparseConnection) -> Tensor:
+        """Return by what the best synapses come, from fresh gradients."""
+        if self._prices is None:
+            return connection.gradient.abs()
+        return self._prices.divided(connection, connection.gradient.square())
+
+    def _look(self, network: nn.Module) -> None:
+        """Add to the saliency what a batch says, which teaches nothing else: no gradient is left."""
+        fresh = [each.weight * each.gradient for each in self.connections]
+        known = self.saliency or [torch.zeros_like(each) for each in fresh]
+        self.saliency = [before + now for before, now in zip(known, fresh, strict=True)]
+        for parameter in network.parameters():
+            parameter.grad = None
+
+    def _flow(self, network: nn.Module) -> None:
+        """Choose by SynFlow, in rounds."""
+        if not isinstance(network, Network):
+            raise PruningError("synflow prunes recurrent networks; this one is built otherwise")
+        masks = {each.name: each.mask.clone() for each in self.connections}
+        places: list[Tensor] = []
+        for i in range(1, self.options.rounds + 1):
+            part = i / self.options.rounds
+            scores = list(flow_scores(network, masks).values())
+            places = self._best(scores, list(masks.values()), part)
+            for mask, stays in zip(masks.values(), places, strict=True):
+                leaves = torch.ones_like(mask).view(-1)
+                leaves[stays] = False
+                mask.view(-1)[leaves] = False
+        self._thin(places)
+
+    def _choose(self, saliency: Sequence[Tensor]) -> None:
+        """Choose by SNIP, once."""
+        scores = [each.abs().double() for each in saliency]
+        if self._prices is not None:
+            priced = zip(scores, self.connections, strict=True)
+            scores = [self._prices.divided(each, score) for score, each in priced]
+        self._thin(self._best(scores, [each.mask for each in self.connections], 1.0))
+        self.saliency = []
+
+    def _thin(self, places: Sequence[Tensor]) -> None:
+        for each, stays in zip(self.connections, places, strict=True):
+            each.thin(stays)
+        self.wanted = tuple(map(len, places))
+
+    def _best(self, scores: Sequence[Tensor], masks: Sequence[Tensor], part: float) -> list[Tensor]:
+        """Return the places that stay after a part (0 .. 1) of an exponential course to the sizes wanted."""
+        rivals = [
+            Rivals(score, mask, before, each.name in self._guarded)
+            for score, mask, before, each in zip(scores, masks, self.before, self.connections, strict=True)
+        ]
+        if self._is_global:
+            return chosen(rivals, _between(sum(self.before), self.total, part))
+        return [
+            chosen([replace(each, guarded=each.guarded and count >= len(each.mask))], count)[0]
+            for each, wanted in zip(rivals, self.wanted, strict=True)
+            for count in [_between(each.whole, wanted, part)]
+        ]
+
     def _shrink(self) -> None:
         share = self.options.share_at(self._step, self._total)
+        # The course of all together, from what each had to what each will have.
+        part = (share - self.options.fraction) / max(1 - self.options.fraction, 1e-12)
+        if self._is_global:
+            self._shrink_together(self.total + round(part * (sum(self.before) - self.total)))
+            return
         for each, before, wanted in zip(self.connections, self.before, self.wanted, strict=True):
-            # The course of all together, from what each had to what each will have.
-            part = (share - self.options.fraction) / max(1 - self.options.fraction, 1e-12)
             left = wanted + round(part * (before - wanted))
-            leaving = weakest(each.weight.abs(), each.mask, max(0, each.count - left))
+            leaving = weakest(self._worth(each), each.mask, max(0, each.count - left))
             self._replace(each, leaving, leaving[:0])
+
+    def _shrink_together(self, left: int) -> None:
+        rivals: list[Rivals] = []
+        for each, before in zip(self.connections, self.before, strict=True):
+            score = lamp(each.weight, each.mask) if self._prices is None else self._prices.worth(each)
+            rivals.append(Rivals(score, each.mask, before, each.name in self._guarded))
+        places = chosen(rivals, min(left, sum(each.count for each in self.connections)))
+        for each, stays in zip(self.connections, places, strict=True):
+            leaves = each.mask.clone()
+            leaves.view(-1)[stays] = False
+            leaving = torch.nonzero(leaves.reshape(-1)).reshape(-1)
+            self._replace(each, leaving, leaving[:0])
+        self.wanted = tuple(map(len, places))
 
     def _rewire(self) -> None:
         options, optimizer = self.options, self._optimizer
@@ -226,3 +346,17 @@ class SparseTraining(Callback):
         rewires = self._step <= options.last_step(self._total)
         for each in self._rewired:
             self._renewed += each.move(rate, options.l1, options.temperature, rewires=rewires)
+
+
+def _between(before: int, after: int, part: float) -> int:
+    """Return a size on the way from one to another that loses an equal share in equal parts of it."""
+    return after if part >= 1 else max(after, round(before * (after / max(before, 1)) ** part))
+
+
+def _read(network: nn.Module) -> frozenset[str]:
+    """Return the connections of the layer that is read, whose neurons each keep an input."""
+    if isinstance(network, FeedForward):
+        return frozenset({network.blocks[-1].name})
+    if not isinstance(network, Network):
+        return frozenset()
+    return frozenset(arrow.name for arrow in network.connections if arrow.target == network.output)

@@ -4,8 +4,18 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
-from toolchain.files.documents import Document
-from toolchain.pruning import Allocation, Masking, Ranking, Regrowth, ScaOptions, SparseMethod, SparseOptions
+from toolchain.files.documents import Document, later
+from toolchain.pruning import (
+    Allocation,
+    ChannelPrice,
+    Masking,
+    Price,
+    Ranking,
+    Regrowth,
+    ScaOptions,
+    SparseMethod,
+    SparseOptions,
+)
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 from toolchain.workflow.sections.numbers import Amount, Fraction, Positive, Share, Whole
 
@@ -55,6 +65,11 @@ class ChannelSelection(Document):
         default=Ranking.ACTIVITY,
         description="what decides which live: activity (the paper), firing_rate, weight_norm or slimming",
     )
+    price: ChannelPrice = later(
+        default=ChannelPrice.CHANNEL,
+        description="what a channel costs: each the same (channel), or what its spikes make later layers do "
+        "(operations, ours)",
+    )
     criterion: Regrowth = Field(
         default=Regrowth.GRADIENT, description="what decides which come back: gradient (the paper) or random"
     )
@@ -80,8 +95,11 @@ class ChannelSelection(Document):
 class SparseLearning(Document):
     """`[pruning]`: synapses of a network leave and come back while it trains, its inputs included."""
 
-    method: Literal["gradual", "set", "rigl", "deep_rewiring", "soft_deep_rewiring", "static"] = Field(
-        description="gradual, set, rigl, deep_rewiring, soft_deep_rewiring, or static as their control"
+    method: Literal[
+        "gradual", "set", "rigl", "deep_rewiring", "soft_deep_rewiring", "snip", "synflow", "static"
+    ] = Field(
+        description="gradual, set, rigl, deep_rewiring, soft_deep_rewiring, snip, synflow, or their control "
+        "static"
     )
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.05, description="share of the synapses of all connections that the trained network has"
@@ -89,10 +107,18 @@ class SparseLearning(Document):
     connections: tuple[str, ...] = Field(
         default=(), description="connections that are pruned, such as encode, recur and decode; empty for all"
     )
-    allocation: Allocation = Field(
-        default=Allocation.ERDOS_RENYI,
-        description="synapses of each connection: by the neurons it joins (erdos_renyi), or uniform",
+    allocation: Allocation | None = Field(
+        default=None,
+        description="synapses of each connection: by the neurons it joins (erdos_renyi), uniform, or by one "
+        "threshold for all (global); by default global of snip and synflow, erdos_renyi of others",
     )
+    price: Price = later(
+        default=Price.SYNAPSE,
+        description="what a synapse costs where the worst leave: each the same (synapse), or the messages of "
+        "its source (operations: gradual, set, rigl, snip)",
+    )
+    batches: Positive = later(default=4, description="first batches, which only choose (snip)")
+    rounds: Positive = later(default=100, description="rounds of the choice (synflow)")
     interval: Positive = Field(default=20, description="steps from one renewal to the next")
     renewed: Fraction = Field(default=0.3, description="share that is renewed at first (set, rigl)")
     frozen: Annotated[float, Field(ge=0, lt=1)] = Field(

@@ -38,6 +38,13 @@ class TrainingSection(Document):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.1, description="of the cross-entropy"
     )
+    rate_penalty: Amount = later(
+        default=0.0, description="weight of the mean rate of neurons, in spikes per step, in the loss"
+    )
+    operation_penalty: Amount = later(
+        default=0.0,
+        description="weight of a synaptic operation per sample in the loss, such as 1e-6 (20,000: 0.02)",
+    )
     neuron_rate: Amount = Field(
         default=0.2, description="learning rate of what neurons learn, as a share of that of the weights"
     )

@@ -20,13 +20,14 @@ from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of
 from toolchain.models import POOL, FeedForward, NeuronShape, VggShape, build_vgg
 from toolchain.models.masked_layer import MaskedLayer
-from toolchain.pruning.sparse import Allocation, SparseMethod, SparseOptions, SparseTraining
+from toolchain.pruning.sparse import Allocation, Price, SparseMethod, SparseOptions, SparseTraining
 from toolchain.pruning.sparse.report import write_sparse_report
 from toolchain.training import Callback, FitOptions, Optimizer, Position, fit
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.workflow.compile import compile_module
 
 _FIT = FitOptions(4, batch_size=16, learning_rate=0.02, weight_decay=0.1, device="cpu")
+_METHODS = [each for each in SparseMethod if each is not SparseMethod.SYNFLOW]
 _CONSTANT = (SparseMethod.SET, SparseMethod.RIGL, SparseMethod.DEEP_REWIRING, SparseMethod.STATIC)
 
 
@@ -80,7 +81,7 @@ def _weights(network: FeedForward) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("optimizer", Optimizer)
-@pytest.mark.parametrize("method", SparseMethod)
+@pytest.mark.parametrize("method", _METHODS)
 def test_absent_weights_are_zero_at_every_step(method: SparseMethod, optimizer: Optimizer) -> None:
     network = _network()
     pruning = SparseTraining(network, _options(method))
@@ -102,7 +103,7 @@ def test_absent_weights_are_zero_at_every_step(method: SparseMethod, optimizer: 
     if method is SparseMethod.GRADUAL:
         assert counts[0] > counts[len(counts) // 2] > counts[-1] == pruning.wanted
     renewed = sum(update.renewed for update in pruning.updates)
-    assert (renewed > 0) == (method is not SparseMethod.STATIC)
+    assert (renewed > 0) == (method not in {SparseMethod.STATIC, SparseMethod.SNIP})
     assert not network.masked, "the network computes its layers itself again"
 
 
@@ -146,6 +147,24 @@ def test_gradients_of_absent_weights_are_those_of_autograd_and_move_nothing() ->
             assert size[came].min() >= size[absent].max()
 
 
+@pytest.mark.parametrize("method", [SparseMethod.GRADUAL, SparseMethod.SNIP])
+@pytest.mark.parametrize("price", Price)
+def test_one_threshold_for_all_layers_leaves_as_many_as_were_asked_for(
+    method: SparseMethod, price: Price
+) -> None:
+    network = _network()
+    pruning = SparseTraining(network, _options(method, allocation=Allocation.GLOBAL, price=price))
+    _trained(network, pruning)
+    assert sum(pruning.updates[-1].living) == round(0.1 * sum(pruning.before))
+    assert all(pruning.updates[-1].living)
+
+
+def test_synflow_is_refused() -> None:
+    network = _network()
+    with pytest.raises(PruningError, match="synflow prunes recurrent networks"):
+        _trained(network, SparseTraining(network, _options(SparseMethod.SYNFLOW)))
+
+
 def test_a_convolution_gets_its_share_by_channels_and_kernel() -> None:
     pruning = SparseTraining(_network(), _options(SparseMethod.STATIC))
     # conv1 is full with 72; of the rest, in proportion to 8 + 12 + 3 + 3, 108 + 16, and 16 + 3.
@@ -159,7 +178,7 @@ def test_a_convolution_gets_its_share_by_channels_and_kernel() -> None:
     assert uniform.wanted == (7, 86, 173, 5)
 
 
-@pytest.mark.parametrize("method", SparseMethod)
+@pytest.mark.parametrize("method", _METHODS)
 def test_a_training_that_was_interrupted_ends_with_the_same_numbers(
     method: SparseMethod, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.errors import ArgumentError, PruningError
-from toolchain.pruning.sparse.options import SparseMethod, SparseOptions
+from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
 
 _TOTALS = st.integers(1, 500)
 
@@ -44,3 +44,22 @@ def test_options_that_mean_nothing_are_refused(given_options: dict[str, object])
 def test_soft_rewiring_needs_noise() -> None:
     with pytest.raises(PruningError, match="temperature above 0"):
         SparseOptions(method=SparseMethod.SOFT_DEEP_REWIRING)
+
+
+@pytest.mark.parametrize("method", [SparseMethod.SET, SparseMethod.RIGL, SparseMethod.STATIC])
+def test_methods_without_scores_that_compare_have_no_global_allocation(method: SparseMethod) -> None:
+    with pytest.raises(PruningError, match="no global allocation; use erdos_renyi or uniform"):
+        SparseOptions(method=method, allocation=Allocation.GLOBAL)
+
+
+@pytest.mark.parametrize("method", [SparseMethod.SYNFLOW, SparseMethod.DEEP_REWIRING, SparseMethod.STATIC])
+def test_methods_without_scores_or_data_weigh_no_operations(method: SparseMethod) -> None:
+    with pytest.raises(PruningError, match="weigh operations; use gradual, set, rigl, snip"):
+        SparseOptions(method=method, price=Price.OPERATIONS)
+
+
+def test_allocation_is_that_of_the_method_unless_it_is_given() -> None:
+    assert SparseOptions(method=SparseMethod.SNIP).allocated is Allocation.GLOBAL
+    assert SparseOptions(method=SparseMethod.RIGL).allocated is Allocation.ERDOS_RENYI
+    given_one = SparseOptions(method=SparseMethod.SYNFLOW, allocation=Allocation.UNIFORM)
+    assert given_one.allocated is Allocation.UNIFORM

@@ -14,7 +14,7 @@ from torch import nn
 from tests.small_training import OPTIONS, interrupt_after, small_network, small_task
 from toolchain.errors import PruningError, UnknownNameError
 from toolchain.models import Network
-from toolchain.pruning.sparse.options import SparseMethod, SparseOptions
+from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
 from toolchain.pruning.sparse.training import SparseTraining
 from toolchain.training import Callback, Position, fit
 
@@ -148,26 +148,125 @@ def test_what_comes_is_where_the_gradient_is_largest() -> None:
     assert gradient[came].min() >= gradient[absent & ~before].max()
 
 
-@pytest.mark.parametrize("method", SparseMethod)
+_ARMS: list[tuple[SparseMethod, dict[str, Any]]] = [
+    *((method, {}) for method in SparseMethod),
+    (SparseMethod.GRADUAL, {"allocation": Allocation.GLOBAL, "price": Price.OPERATIONS}),
+    (SparseMethod.SET, {"price": Price.OPERATIONS}),
+    (SparseMethod.RIGL, {"price": Price.OPERATIONS}),
+    (SparseMethod.SNIP, {"price": Price.OPERATIONS, "batches": 1}),
+    (SparseMethod.SYNFLOW, {"allocation": Allocation.ERDOS_RENYI, "rounds": 3}),
+]
+
+
+@pytest.mark.parametrize(("method", "changes"), _ARMS)
 def test_a_training_that_was_interrupted_ends_with_the_same_numbers(
-    method: SparseMethod, tmp_path: Path
+    method: SparseMethod, changes: dict[str, Any], tmp_path: Path
 ) -> None:
+    options = _options(method, **changes)
     whole, parted = small_network(), small_network()
-    pruning = SparseTraining(whole, _options(method))
+    pruning = SparseTraining(whole, options)
     _trained(whole, [pruning])
     with pytest.raises(KeyboardInterrupt):
         _trained(
             parted,
-            [SparseTraining(parted, _options(method))],
+            [SparseTraining(parted, options)],
             checkpoint=tmp_path,
             progress=interrupt_after(2),
         )
     again = small_network()
-    continued = SparseTraining(again, _options(method))
+    continued = SparseTraining(again, options)
     _trained(again, [continued], checkpoint=tmp_path)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
     assert continued.updates == pruning.updates
+    assert continued.wanted == pruning.wanted
+    assert sum(_counts(again)) == pruning.total or method is SparseMethod.SOFT_DEEP_REWIRING
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_saliency_of_snip_is_that_of_dense_autograd(compiled: bool) -> None:
+    """Two batches choose, in which nothing is learnt; those of largest |w dL/dw| of all stay."""
+    network = small_network().double()
+    network.compiled = compiled
+    dense = deepcopy(network)
+    dense.compiled = False
+    inputs, labels = small_task(np.random.default_rng(0))
+    options = _options(SparseMethod.SNIP, batches=2, fraction=0.2)
+    pruning = SparseTraining(network, options)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.1, weight_decay=0.1)
+    pruning.begin(network, optimizer, epochs=2)
+    saliency: list[torch.Tensor] = []
+    for step, part in enumerate((slice(0, 16), slice(16, 32)), 1):
+        pruning.before_step(network, Position(1, 10, step))
+        for each in (network, dense):
+            x, y = torch.from_numpy(inputs[part]).double(), torch.from_numpy(labels[part])
+            nn.functional.cross_entropy(each.scores(x), y).backward()
+        pruning.after_backward(network)
+        saliency = list(pruning.saliency)
+        optimizer.step()
+        pruning.after_step(network)
+    dense_scores = [each.weight.detach() * each.weight.grad for each in _synapses(dense)]
+    for ours, theirs in zip(saliency, dense_scores, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    assert sum(_counts(network)) == pruning.total == round(0.2 * sum(pruning.before))
+    left = torch.cat([each.mask.reshape(-1) for each in _synapses(network)])
+    scores = torch.cat([each.abs().reshape(-1) for each in dense_scores])
+    strongest = torch.sort(scores, descending=True).values[pruning.total // 2]
+    assert left[scores > strongest].all(), "a strong synapse left"
+    for each, before in zip(_synapses(network), _synapses(dense), strict=True):
+        factor = before.weight.square().sum().sqrt() / (before.weight * each.mask).square().sum().sqrt()
+        assert torch.allclose(each.weight, before.weight * each.mask * factor, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", [SparseMethod.SNIP, SparseMethod.SYNFLOW, SparseMethod.GRADUAL])
+def test_under_global_allocation_every_neuron_that_is_read_keeps_an_input(method: SparseMethod) -> None:
+    network = small_network()
+    options = _options(method, allocation=Allocation.GLOBAL, fraction=0.05)
+    pruning = SparseTraining(network, options)
+    _trained(network, [pruning])
+    assert _counts(network) == list(pruning.wanted)
+    assert sum(pruning.wanted) == pruning.total
+    assert _synapses(network)[2].mask.any(1).all()
+    assert all(
+        count >= 0.1 * 0.05 * before for count, before in zip(pruning.wanted, pruning.before, strict=True)
+    )
+
+
+def test_a_share_below_what_connections_keep_is_refused() -> None:
+    network = small_network()
+    pruning = SparseTraining(network, _options(SparseMethod.SYNFLOW, fraction=0.001))
+    with pytest.raises(PruningError, match="fewer than the 4 that connections keep"):
+        pruning.begin(network, torch.optim.SGD(network.parameters()), 2)
+
+
+def test_by_operations_those_leave_that_are_worth_least_for_what_they_cost() -> None:
+    network = small_network()
+    options = _options(SparseMethod.GRADUAL, price=Price.OPERATIONS, allocation=Allocation.GLOBAL, frozen=0.0)
+    pruning = SparseTraining(network, options)
+    inputs, labels = small_task(np.random.default_rng(0))
+    pruning.begin(network, torch.optim.SGD(network.parameters(), lr=0.1), epochs=1)
+    pruning.before_step(network, Position(1, 2, 1))
+    assert not pruning.listens(Position(1, 2, 1))
+    pruning.before_step(network, Position(1, 2, 2))
+    assert pruning.listens(Position(1, 2, 2))
+    x = torch.from_numpy(inputs).float()
+    record = network(x)
+    pruning.after_forward(network, {next(iter(network.inputs)): x}, record.spikes)
+    nn.functional.cross_entropy(record.scores, torch.from_numpy(labels)).backward()
+    pruning.after_backward(network)
+    hidden = record.spikes["hidden"].detach()
+    messages = [(each != 0).double().sum((0, 1)) / len(x) for each in (x, hidden, hidden)]
+    mean, scores = torch.cat(messages).mean(), list[torch.Tensor]()
+    for each, count in zip(_synapses(network), messages, strict=True):
+        worth = 0.05 * (each.weight * each.weight.grad).detach().double().square()
+        scores.append((worth / (count / mean + 0.1)) * each.mask)
+    pruning.after_step(network)
+    left = [each.mask for each in _synapses(network)]
+    assert sum(_counts(network)) == pruning.total
+    gone = max(float(score[~mask].max()) for score, mask in zip(scores, left, strict=True))
+    stays = torch.cat([score[mask] for score, mask in zip(scores, left, strict=True)])
+    # But for what connections keep whatever their scores are.
+    assert int((stays < gone * (1 - 1e-5)).sum()) <= 2
 
 
 def test_a_step_that_is_interrupted_leaves_the_synapses_that_are_present() -> None:
