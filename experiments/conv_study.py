@@ -30,11 +30,13 @@ FRACTIONS = (0.05, 0.02, 0.01)
 WHOLE = "whole"
 ARMS = {
     WHOLE: "not pruned",
-    "gradual": "gradual",
+    "gradual": "gradual, one threshold for all layers",
     "static": "at random (static)",
     "rigl": "RigL",
     "set": "SET",
 }
+ALLOCATED = {"gradual": "global"}
+"""What was better than Erdős–Rényi on validation samples; RigL and SET know no such thing."""
 
 
 def points(seeds: int) -> Iterator[Key]:
@@ -53,9 +55,10 @@ def measured(key: Key, given: Given) -> Row:
     task, arm, fraction, seed = key
     document = read_toml(Path(__file__).parent / "tasks" / f"{task}.toml", "experiment file")
     document["data"]["path"] = str(given.data / document["data"]["path"])
-    sparse = {"method": arm, "fraction": fraction, "baseline": False}
+    sparse = {"method": arm, "fraction": fraction, "allocation": ALLOCATED.get(arm), "baseline": False}
     document |= {"seed": seed, "pruning": False if arm == WHOLE else sparse}
-    with TemporaryDirectory() as folder:
+    given.work.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=given.work) as folder:
         begun = time.process_time()
         run = train(parse_experiment(document), Path(folder) / "run")
         trained = time.process_time() - begun
