@@ -115,6 +115,13 @@ def test_pruning_can_be_left_out() -> None:
             "pruning.sparsity",
             "their sum at most 1, got 0.9 and 0.2",
         ),
+        (
+            {"model": {"module": "net.py:Net"}, "training": {"operation_penalty": 1e-5}},
+            "training.operation_penalty",
+            "0 for a module of your own",
+        ),
+        ({"pruning": {"method": "rigl", "allocation": "global"}}, "pruning.method", "no global allocation"),
+        ({"pruning": {"method": "synflow", "price": "operations"}}, "pruning.method", "weigh operations"),
         ({"pruning": {"method": "scaa"}}, "pruning.method", "got 'scaa'; did you mean 'sca'"),
         ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'lnp': it belongs to sca"),
         ({"quantization": {"weight_bits": 16}}, "quantization.weight_bits", "at most 15"),

@@ -12,6 +12,8 @@ from toolchain.errors import PruningError
 
 _LEAST: Final = 0.1
 """Least density of a connection, as a share of the density of all together."""
+_ROUNDING: Final = 1e-9
+"""Part of a synapse that is none."""
 
 
 def lamp(weight: Tensor, mask: Tensor) -> Tensor:
@@ -41,13 +43,14 @@ class Rivals:
     Attributes:
         scores: Score of every place, not negative.
         mask: Which are present; no others are chosen.
-        whole: Synapses of the connection before anything was pruned.
-        guarded: Whether every target keeps its best synapse: those of the layer that is read.
+        least: How many stay whatever their scores are, if there are as many.
+        guarded: Whether every target keeps its best synapse, as those of the layer that is read; they count
+            among the least.
     """
 
     scores: Tensor
     mask: Tensor
-    whole: int
+    least: int
     guarded: bool
 
     @property
@@ -69,32 +72,41 @@ class Rivals:
     def _flat(self) -> Tensor:
         return torch.where(self.mask, self.scores.double(), -1.0).reshape(-1)
 
-    def least(self, share: float) -> int:
-        """Return how many synapses it keeps at least, where a share of all is left."""
-        floor = max(1, len(self.best), math.ceil(_LEAST * share * self.whole))
-        return min(int(self.mask.sum()), floor)
 
-
-def chosen(rivals: Sequence[Rivals], total: int) -> list[Tensor]:
-    """Return the flat places that stay in each connection, ascending: those of highest score of all.
-
-    Every connection keeps a tenth of the density of all together, and one synapse at least; every target of
-    a guarded one keeps its best. Of equal ones, those of the first connection that stand first.
+def least_of(synapses: Sequence[int], targets: Sequence[int], total: int) -> tuple[int, ...]:
+    """Return how many synapses each connection keeps at least: a tenth of the density of all together.
 
     Args:
-        rivals: The connections.
+        synapses: Synapses that each has before anything is pruned.
+        targets: Neurons of each one's target that keep an input; 0 where the layer is not read.
         total: Synapses that stay in all of them.
 
     Raises:
-        PruningError: That is fewer than what all keep at least.
+        PruningError: That is fewer than what all keep.
     """
-    share = total / max(1, sum(each.whole for each in rivals))
-    least = [each.least(share) for each in rivals]
+    share = total / max(1, sum(synapses))
+    least = tuple(
+        min(count, max(1, guarded, math.ceil(_LEAST * share * count - _ROUNDING)))
+        for count, guarded in zip(synapses, targets, strict=True)
+    )
     if sum(least) > total:
         raise PruningError(
             f"{total} synapses are fewer than the {sum(least)} that connections keep at least: one for every "
             "neuron that is read, and one for every other connection; raise `fraction`"
         )
+    return least
+
+
+def chosen(rivals: Sequence[Rivals], total: int) -> list[Tensor]:
+    """Return the flat places that stay in each connection, ascending: those of highest score of all.
+
+    Of equal ones, those of the first connection that stand first.
+
+    Args:
+        rivals: The connections.
+        total: Synapses that stay in all of them; no fewer than what they keep at least.
+    """
+    least = [min(int(each.mask.sum()), max(each.least, len(each.best))) for each in rivals]
     ranked = [each.order() for each in rivals]
     flat = [each.scores.double().reshape(-1) for each in rivals]
     open_to = [

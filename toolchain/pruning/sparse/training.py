@@ -14,7 +14,7 @@ from toolchain.models.masked_layer import MaskedLayer
 from toolchain.pruning.sparse.connection import SparseConnection
 from toolchain.pruning.sparse.connections import connections_of
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
-from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp
+from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp, least_of
 from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
 from toolchain.pruning.sparse.prices import OperationPrices
 from toolchain.pruning.sparse.rules import allocate, drawn_absent, strongest_absent, weakest
@@ -67,7 +67,12 @@ class SparseTraining(Callback):
         even = Allocation.UNIFORM if self._is_global else options.allocated
         self.wanted = allocate(self.before, [each.ends for each in self.connections], self.total, even)
         """Synapses that each connection will have; under global allocation, once they are chosen."""
+        _check_known(network, options.method)
         self._guarded = _read(network)
+        self._least = (1,) * len(self.before)
+        if self._is_global:
+            targets = [each.weight.shape[0] if each.name in self._guarded else 0 for each in self.connections]
+            self._least = least_of(self.before, targets, self.total)
         self.saliency: list[Tensor] = []
         self._prices = None
         if options.price is Price.OPERATIONS:
@@ -273,8 +278,7 @@ class SparseTraining(Callback):
 
     def _flow(self, network: nn.Module) -> None:
         """Choose by SynFlow, in rounds."""
-        if not isinstance(network, Network):
-            raise PruningError("synflow prunes recurrent networks; this one is built otherwise")
+        assert isinstance(network, Network)  # noqa: S101 - since it was made
         masks = {each.name: each.mask.clone() for each in self.connections}
         places: list[Tensor] = []
         for i in range(1, self.options.rounds + 1):
@@ -303,16 +307,21 @@ class SparseTraining(Callback):
 
     def _best(self, scores: Sequence[Tensor], masks: Sequence[Tensor], part: float) -> list[Tensor]:
         """Return the places that stay after a part (0 .. 1) of an exponential course to the sizes wanted."""
-        rivals = [
-            Rivals(score, mask, before, each.name in self._guarded)
-            for score, mask, before, each in zip(scores, masks, self.before, self.connections, strict=True)
-        ]
+        rivals = self._rivals(scores, masks)
         if self._is_global:
             return chosen(rivals, _between(sum(self.before), self.total, part))
+        counts = [
+            _between(before, wanted, part) for before, wanted in zip(self.before, self.wanted, strict=True)
+        ]
         return [
             chosen([replace(each, guarded=each.guarded and count >= len(each.mask))], count)[0]
-            for each, wanted in zip(rivals, self.wanted, strict=True)
-            for count in [_between(each.whole, wanted, part)]
+            for each, count in zip(rivals, counts, strict=True)
+        ]
+
+    def _rivals(self, scores: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Rivals]:
+        return [
+            Rivals(score, mask, least, each.name in self._guarded)
+            for score, mask, least, each in zip(scores, masks, self._least, self.connections, strict=True)
         ]
 
     def _shrink(self) -> None:
@@ -328,10 +337,11 @@ class SparseTraining(Callback):
             self._replace(each, leaving, leaving[:0])
 
     def _shrink_together(self, left: int) -> None:
-        rivals: list[Rivals] = []
-        for each, before in zip(self.connections, self.before, strict=True):
-            score = lamp(each.weight, each.mask) if self._prices is None else self._prices.worth(each)
-            rivals.append(Rivals(score, each.mask, before, each.name in self._guarded))
+        if self._prices is None:
+            scores = [lamp(each.weight, each.mask) for each in self.connections]
+        else:
+            scores = [self._prices.worth(each) for each in self.connections]
+        rivals = self._rivals(scores, [each.mask for each in self.connections])
         places = chosen(rivals, min(left, sum(each.count for each in self.connections)))
         for each, stays in zip(self.connections, places, strict=True):
             leaves = each.mask.clone()
@@ -351,6 +361,11 @@ class SparseTraining(Callback):
 def _between(before: int, after: int, part: float) -> int:
     """Return a size on the way from one to another that loses an equal share in equal parts of it."""
     return after if part >= 1 else max(after, round(before * (after / max(before, 1)) ** part))
+
+
+def _check_known(network: nn.Module, method: SparseMethod) -> None:
+    if method is SparseMethod.SYNFLOW and not isinstance(network, Network):
+        raise PruningError("synflow prunes recurrent networks only; choose snip, or a method of training")
 
 
 def _read(network: nn.Module) -> frozenset[str]:

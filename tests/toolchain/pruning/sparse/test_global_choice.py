@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.errors import PruningError
-from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp
+from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp, least_of
 
 
 def test_lamp_scores_are_those_calculated_by_hand() -> None:
@@ -40,20 +40,29 @@ def test_the_number_is_exact_and_no_connection_dies(
     shapes: list[tuple[int, int, bool]], seed: int, share: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    rivals: list[Rivals] = []
-    for targets, sources, guarded in shapes:
-        mask = torch.from_numpy(rng.random((targets, sources)) < 0.8)
+    masks = [torch.from_numpy(rng.random((targets, sources)) < 0.8) for targets, sources, _ in shapes]
+    for mask in masks:
         mask[0, 0] = True
-        rivals.append(Rivals(torch.from_numpy(rng.random((targets, sources))), mask, mask.numel(), guarded))
-    present = sum(int(each.mask.sum()) for each in rivals)
-    total = max(1, round(share * present))
-    part = total / sum(each.whole for each in rivals)
-    if sum(each.least(part) for each in rivals) > total:
+    synapses = [int(mask.sum()) for mask in masks]
+    guards = [int(mask.any(1).sum()) * guarded for mask, (_, _, guarded) in zip(masks, shapes, strict=True)]
+    total = max(1, round(share * sum(synapses)))
+    needed = sum(max(1, guard) for guard in guards)
+    if total < needed:
         with pytest.raises(PruningError, match=f"{total} synapses are fewer than the"):
-            chosen(rivals, total)
+            least_of(synapses, guards, total)
         return
+    try:
+        least = least_of(synapses, guards, total)
+    except PruningError:
+        assert total < 1.1 * needed + len(masks), "what stays is enough"
+        return
+    rivals = [
+        Rivals(torch.from_numpy(rng.random(mask.shape)), mask, count, guarded)
+        for mask, count, (_, _, guarded) in zip(masks, least, shapes, strict=True)
+    ]
     places = chosen(rivals, total)
     assert sum(map(len, places)) == total
+    assert all(len(stays) >= count for stays, count in zip(places, least, strict=True))
     for each, stays in zip(rivals, places, strict=True):
         left = torch.zeros_like(each.mask).view(-1)
         left[stays] = True
@@ -65,10 +74,17 @@ def test_the_number_is_exact_and_no_connection_dies(
 
 
 def test_those_of_highest_score_of_all_stay() -> None:
-    first = Rivals(torch.tensor([[5.0, 1.0, 4.0]]), torch.ones(1, 3, dtype=torch.bool), 3, guarded=False)
+    first = Rivals(torch.tensor([[5.0, 1.0, 4.0]]), torch.ones(1, 3, dtype=torch.bool), 1, guarded=False)
     second = Rivals(
-        torch.tensor([[0.1, 0.2], [9.0, 8.0]]), torch.ones(2, 2, dtype=torch.bool), 4, guarded=True
+        torch.tensor([[0.1, 0.2], [9.0, 8.0]]), torch.ones(2, 2, dtype=torch.bool), 1, guarded=True
     )
     places = chosen([first, second], 4)
     assert [each.tolist() for each in places] == [[0], [1, 2, 3]]
     assert [each.tolist() for each in chosen([first, second], 3)] == [[0], [1, 2]]
+
+
+def test_connections_keep_a_tenth_of_the_density_of_all() -> None:
+    assert least_of((1000, 4000, 200), (0, 0, 10), 520) == (10, 40, 10)
+    assert least_of((1000, 4000, 200), (0, 0, 0), 520) == (10, 40, 2)
+    with pytest.raises(PruningError, match="11 synapses are fewer than the 12 that connections keep"):
+        least_of((1000, 4000, 200), (0, 0, 10), 11)

@@ -161,7 +161,7 @@ def test_one_threshold_for_all_layers_leaves_as_many_as_were_asked_for(
 
 def test_synflow_is_refused() -> None:
     network = _network()
-    with pytest.raises(PruningError, match="synflow prunes recurrent networks"):
+    with pytest.raises(PruningError, match="synflow prunes recurrent networks only"):
         _trained(network, SparseTraining(network, _options(SparseMethod.SYNFLOW)))
 
 
