@@ -31,12 +31,13 @@ WHOLE = "whole"
 ARMS = {
     WHOLE: "not pruned",
     "gradual": "gradual, one threshold for all layers",
+    "gradual_layers": "gradual, Erdős–Rényi",
     "static": "at random (static)",
     "rigl": "RigL",
     "set": "SET",
 }
-ALLOCATED = {"gradual": "global"}
-"""What was better than Erdős–Rényi on validation samples; RigL and SET know no such thing."""
+PRUNED = {"gradual": {"allocation": "global"}, "gradual_layers": {"method": "gradual"}}
+"""What arms have under `[pruning]` beside the method that they are called."""
 
 
 def points(seeds: int) -> Iterator[Key]:
@@ -55,7 +56,7 @@ def measured(key: Key, given: Given) -> Row:
     task, arm, fraction, seed = key
     document = read_toml(Path(__file__).parent / "tasks" / f"{task}.toml", "experiment file")
     document["data"]["path"] = str(given.data / document["data"]["path"])
-    sparse = {"method": arm, "fraction": fraction, "allocation": ALLOCATED.get(arm), "baseline": False}
+    sparse = {"method": arm, "fraction": fraction, "baseline": False} | PRUNED.get(arm, {})
     document |= {"seed": seed, "pruning": False if arm == WHOLE else sparse}
     given.work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=given.work) as folder:

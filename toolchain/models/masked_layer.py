@@ -16,12 +16,14 @@ from torch.autograd.function import once_differentiable
 
 from toolchain.arrays import Ints
 from toolchain.models.masked_layer_loops import PlaneShape, WeightLists, run_sparse, run_sparse_back
-from toolchain.threads import parts, share
+from toolchain.threads import PARTS, parts, share
 
-_MOST: Final = 0.125
+_MOST_CONVOLVED, _MOST_DENSE = 0.25, 0.06
 """Share of the weights up to which lists of them are faster than all of them in PyTorch."""
 _NUMBERS: Final = 2**18
 """Numbers of a chunk of samples: about what the second cache of a core holds."""
+_SHORTEST: Final = 64
+"""Places of a row that are worth the while of going to it."""
 _KINDS: Final = frozenset({torch.float32, torch.float64})
 
 
@@ -66,7 +68,8 @@ class MaskedLayer:
             return None
         known, state = self._known, (mask._version, x.shape[1:])  # noqa: SLF001 - torch has no other name
         if known is None or known[0] is not mask or known[1] != state:
-            few = int(mask.sum()) <= _MOST * mask.numel()
+            most = _MOST_CONVOLVED if isinstance(self._module, nn.Conv2d) else _MOST_DENSE
+            few = int(mask.sum()) <= most * mask.numel()
             known = (mask, state, _LayerLists.of(self._module, mask, x.shape[1:]) if few else None)
             self._known = known
         return known[2]
@@ -79,18 +82,18 @@ class _LayerLists:
 
     Attributes:
         index: Places of the weights that are present, flat.
-        first: As in `WeightLists`, like the next two.
-        sources: See there.
-        shifts: See there.
+        by_target: As in `WeightLists`, without values.
+        by_source: The same by source.
+        order: Places of the weights by source among those by target.
         shape: Sizes of the images.
         sizes: Channels, rows and columns of what enters.
         leaving: Those of what comes out.
     """
 
     index: Tensor
-    first: Ints
-    sources: Ints
-    shifts: Ints
+    by_target: tuple[Ints, Ints, Ints]
+    by_source: tuple[Ints, Ints, Ints]
+    order: Ints
     shape: PlaneShape
     sizes: tuple[int, int, int]
     leaving: tuple[int, int, int]
@@ -110,19 +113,26 @@ class _LayerLists:
         target, source, row, column = (each.numpy() for each in torch.nonzero(kernel, as_tuple=True))
         rows, columns = height + 2 * margins[0], width + 2 * margins[1]
         reach = [(size - 1) * step for size, step in zip(kernel.shape[2:], spread, strict=True)]
+        shifts = spread[0] * row * columns + spread[1] * column
+        order, longest = np.argsort(source, kind="stable"), reach[0] * columns + reach[1]
         return cls(
             index=torch.nonzero(mask.reshape(-1)).reshape(-1),
-            first=np.searchsorted(target, np.arange(len(mask) + 1)),
-            sources=source,
-            shifts=spread[0] * row * columns + spread[1] * column,
-            shape=PlaneShape(*margins, rows, columns, reach[0] * columns + reach[1]),
+            by_target=(np.searchsorted(target, np.arange(len(mask) + 1)), source, shifts),
+            by_source=(
+                np.searchsorted(source[order], np.arange(channels + 1)),
+                target[order],
+                longest - shifts[order],
+            ),
+            order=order,
+            shape=PlaneShape(*margins, rows, columns, longest),
             sizes=(channels, height, width),
             leaving=(len(mask), rows - reach[0], columns - reach[1]),
         )
 
-    def with_values(self, values: Tensor) -> WeightLists:
-        """Return the weights that are present, as the loops take them."""
-        return WeightLists(self.first, self.sources, self.shifts, values.numpy())
+    def with_values(self, values: Tensor) -> tuple[WeightLists, WeightLists]:
+        """Return the weights that are present, by target and by source."""
+        listed = values.numpy()
+        return WeightLists(*self.by_target, listed), WeightLists(*self.by_source, listed[self.order])
 
     def entering(self, samples: int) -> tuple[int, int, int, int]:
         """Return the shape of so many samples."""
@@ -130,9 +140,10 @@ class _LayerLists:
 
     def parts(self, samples: int) -> list[tuple[int, int, int]]:
         """Return parts of so many samples: the first, the one behind the last, and the size of a chunk."""
-        channels = 2 * self.sizes[0] + self.leaving[0]
-        chunk = max(1, _NUMBERS // (channels * self.shape.rows * self.shape.columns))
-        return [(start, stop, min(chunk, max(1, stop - start))) for start, stop in parts(samples)]
+        plane = self.shape.rows * self.shape.columns
+        chunk = max(_NUMBERS // ((2 * self.sizes[0] + self.leaving[0]) * plane), -(-_SHORTEST // plane), 1)
+        cut = parts(samples, min(PARTS, max(1, samples // chunk)))
+        return [(start, stop, min(chunk, stop - start)) for start, stop in cut if stop > start]
 
 
 @final
@@ -150,7 +161,7 @@ class _SparseLayer(torch.autograd.Function):
         values = weight.detach().reshape(-1)[lists.index]
         shape = (len(x), *lists.leaving)
         result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-        entering, out, listed = x.detach().numpy(), result.numpy(), lists.with_values(values)
+        entering, out, listed = x.detach().numpy(), result.numpy(), lists.with_values(values)[0]
 
         def work(part: tuple[int, int, int]) -> None:
             run_sparse(entering, listed, lists.shape, part, out)
@@ -174,7 +185,7 @@ class _SparseLayer(torch.autograd.Function):
         back = torch.empty(form, dtype=x.dtype, memory_format=torch.channels_last)
         listed, cut = lists.with_values(values), lists.parts(len(x))
         # Sums of parts do not depend on the number of threads.
-        partial = np.zeros((len(cut), len(values)), listed.values.dtype)
+        partial = np.zeros((len(cut), len(values)), listed[0].values.dtype)
         entering, above, below = x.detach().numpy(), gradients[0].numpy(), back.numpy()
 
         def work(i: int) -> None:
