@@ -283,8 +283,8 @@ def _received(graph: Graph, name: str) -> dict[str, int]:
     for population in graph.populations:
         for node in graph.synapses:
             if node.name in population.inputs and node.name.partition(".")[0] == name:
-                found = int(np.count_nonzero(values_of(node.weights)))
-                counts[population.name] = counts.get(population.name, 0) + found
+                size = int(np.count_nonzero(values_of(node.weights)))
+                counts[population.name] = counts.get(population.name, 0) + size
     return counts
 
 
