@@ -245,12 +245,16 @@ def first_exponents(population: FloatPopulation) -> list[int]:
 
 
 def scale_ceiling(population: FloatPopulation, exponents: list[int]) -> Floats:
-    """Return the largest scale of every row at which weights, threshold and bias fit."""
+    """Return the largest scale of every row at which weights, threshold and bias fit.
+
+    A row without any of them fits every scale, and has the smallest of the others.
+    """
     if population.template is not None:
         return by_rows(population.template.scale)[:, 0]
     bias = np.abs(by_rows(population.node.bias)).max(axis=1)
     largest = largest_scale(population.incoming, exponents)
-    return cap_scale(largest, population.threshold, bias, population.options.profile)
+    scale = cap_scale(largest, population.threshold, bias, population.options.profile)
+    return np.where(np.isfinite(scale), scale, scale.min() if np.isfinite(scale.min()) else 1.0)
 
 
 def choose_scale(population: FloatPopulation, exponents: list[int], ceiling: Floats) -> Floats:

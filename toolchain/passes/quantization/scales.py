@@ -101,10 +101,10 @@ def choose_exponents(incoming: list[Incoming], threshold: Floats, profile: Hardw
     )
     largest = profile.exponents[1] - np.array([item.spare for item in incoming], int)
     exponents = np.minimum(relative, largest).astype(int)
-    finite = np.isfinite(threshold)
-    while finite.any() and (exponents < largest).all():
-        scale = largest_scale(incoming, exponents.tolist())
-        if np.quantile((threshold * scale)[finite], 0.1) >= _FINE_THRESHOLD:
+    while (exponents < largest).all():
+        units = threshold * largest_scale(incoming, exponents.tolist())
+        finite = np.isfinite(units)
+        if not finite.any() or np.quantile(units[finite], 0.1) >= _FINE_THRESHOLD:
             break
         exponents += 1
     return exponents.tolist()
@@ -123,14 +123,14 @@ def smallest_exponents(incoming: list[Incoming], scale: Floats) -> list[int]:
 
 
 def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:
-    """Return the largest scale of every neuron at which all its weights fit, `[N]`."""
+    """Return the largest scale of every neuron at which all its weights fit, `[N]`; infinite without any."""
     scale = np.full(targets_of(incoming[0].weights), np.inf)
     for item, exponent in zip(incoming, exponents, strict=True):
         peaks = item.peaks()
         with np.errstate(divide="ignore"):
             fitting = np.where(peaks > 0, 2.0**exponent * item.limit / peaks, np.inf)
         scale = np.minimum(scale, fitting)
-    return np.where(np.isfinite(scale), scale, 1.0)
+    return scale
 
 
 def cap_scale(scale: Floats, threshold: Floats, bias: Floats, profile: HardwareProfile) -> Floats:

@@ -24,7 +24,7 @@ def lamp(weight: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         weight: Weights of a connection.
-        mask: Which synapses are present.
+        mask: Whether each is present.
     """
     squares = torch.where(mask, weight.double().square(), 0.0).reshape(-1)
     order = torch.sort(torch.where(mask.reshape(-1), squares, -1.0), stable=True).indices
@@ -42,7 +42,7 @@ class Rivals:
 
     Attributes:
         scores: Score of every place, not negative.
-        mask: Which are present; no others are chosen.
+        mask: Whether each is present; no others are chosen.
         least: How many stay whatever their scores are, if there are as many.
         guarded: Whether every target keeps its best synapse, as those of the layer that is read; they count
             among the least.

@@ -28,7 +28,7 @@ def flow_scores(network: Network, masks: Mapping[str, Tensor]) -> dict[str, Tens
 
     Args:
         network: The network; connections without a mask take part whole.
-        masks: Which synapses are present, by connection.
+        masks: Whether each synapse is present, by connection.
 
     Raises:
         PruningError: A connection is of a kind whose weights are not known.
