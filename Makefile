@@ -150,6 +150,10 @@ sparse-study: $(READY) ## sparse training against chance, into docs/studies/spar
 	$(BIN)/python experiments/sparse_study.py $(STUDY)
 	$(BIN)/python experiments/sparse_tables.py
 
+.PHONY: conv-study
+conv-study: $(READY) ## sparse convolutional networks against whole ones: prints its tables (hours; PUMICE_DATA names the files)
+	$(BIN)/python experiments/conv_study.py $(STUDY)
+
 .PHONY: tasks-study
 tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)
 	$(BIN)/python experiments/tasks_study.py $(STUDY)

@@ -1,6 +1,6 @@
 """A feed-forward network: named blocks in order, all steps of a batch through one block at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast, final
 
@@ -12,6 +12,7 @@ from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.integration import loops_obstacle
+from toolchain.models.masked_layer import MaskedLayer
 from toolchain.models.network import NetworkRecord, check_part_names
 from toolchain.models.over_steps import mean_over_steps
 from toolchain.models.spiking import Spiking
@@ -102,6 +103,8 @@ class FeedForward(nn.Module):
         self.averaged = False
         """Whether its graph says the mean over the steps, as real values need; a sum ranks classes alike."""
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
+        self.masked: dict[str, MaskedLayer] = {}
+        """Blocks that have few weights for as long as somebody sees to it: these compute them."""
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.
         for module in self.modules():
@@ -193,7 +196,7 @@ class FeedForward(nn.Module):
             elif isinstance(module, Add):
                 value = sum(operands[1:], operands[0])
             else:
-                value = _folded(module, operands[0])
+                value = _folded(self.masked.get(block.name, module), operands[0])
             values[block.name] = value
         # Of another type under autocast.
         return NetworkRecord(mean_over_steps(value.to(like.dtype), lengths, time=0), spikes, potentials, {})
@@ -227,7 +230,7 @@ def _channels_last(x: Tensor) -> Tensor:
     return dense.as_strided(x.shape, (height * width * channels, 1, width * channels, channels))
 
 
-def _folded(module: nn.Module, x: Tensor) -> Tensor:
+def _folded(module: Callable[[Tensor], object], x: Tensor) -> Tensor:
     """Apply a stateless module to all steps at once: `[T, N, ...]` is folded to `[T N, ...]`."""
     steps, batch = x.shape[:2]
     return cast("Tensor", module(x.flatten(0, 1))).unflatten(0, (steps, batch))

@@ -148,11 +148,13 @@ def _check_together(experiment: Experiment) -> None:
         case OwnModel():
             # What else it is shows when it is built.
             _check_no_penalty(experiment.training)
-        case _ if isinstance(pruning, SynapsePruning | SparseLearning):
+        case _ if isinstance(pruning, SynapsePruning) or (
+            pruning is not None and pruning.method == "synflow"
+        ):
             raise ExperimentError(
                 "pruning.method",
-                f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', or not at "
-                "all (`pruning = false`)",
+                f"'{pruning.method}' prunes recurrent networks; '{model.name}' is pruned by 'sca', by sparse "
+                "training such as 'gradual', or not at all (`pruning = false`)",
             )
         case _:
             pass

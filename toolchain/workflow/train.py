@@ -151,11 +151,14 @@ class _Stages:
         return pruning.compact(untrained), records | {"channels": tuple(pruning.updates)}
 
     def _synapses(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
-        if not isinstance(untrained, Network):
-            raise UsageError(f"'{section.method}' prunes recurrent networks; this one is built otherwise")
+        if isinstance(untrained, OwnNetwork):
+            raise UsageError(
+                f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
+                "module of your own"
+            )
         pruning = SparseTraining(untrained, section.options(self._experiment.seed))
         records = self._pruned_meanwhile(section, untrained, pruning)
-        write_sparse_report(self._report, f"Synapses pruned by {section.method}", untrained, pruning)
+        write_sparse_report(self._report, f"Synapses pruned by {section.method}", pruning)
         return untrained, records | {"synapses": tuple(pruning.updates)}
 
     def _pruned_meanwhile(

@@ -107,6 +107,7 @@ def test_pruning_can_be_left_out() -> None:
         ({"model": {"name": "vgg", "layers": ["pol"]}}, "model.layers", "pool|whole number"),
         ({"model": {"module": ""}}, "model.module", "at least 1"),
         ({"model": {"name": "vgg"}, "pruning": {"method": "lnp"}}, "pruning.method", "pruned by 'sca'"),
+        ({"model": {"name": "vgg"}, "pruning": {"method": "synflow"}}, "pruning.method", "such as 'gradual'"),
         ({"pruning": {"method": "sca"}}, "pruning.method", "convolutions, of which 'hrsnn' has none"),
         ({"model": {"name": "vgg"}, "pruning": {"sparsity": 1.0}}, "pruning.sparsity", "sparsity < 1"),
         (

@@ -17,6 +17,7 @@ from toolchain.errors import (
     MissingFileError,
     ToolchainError,
     TrainingError,
+    UsageError,
 )
 from toolchain.ir import Graph, Stage
 from toolchain.ir.store import graph_document
@@ -241,3 +242,9 @@ def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     experiment = parse_experiment(own_document(tmp_path / "bad.py", "Net"))
     with pytest.raises(ExperimentError, match="SyntaxError"):
         untrained_network(experiment, load_data(experiment))
+
+
+def test_a_module_is_not_pruned_by_sparse_training(code: Path, tmp_path: Path) -> None:
+    document = own_document(code, "InLoop") | {"pruning": {"method": "gradual"}}
+    with pytest.raises(UsageError, match="this one is a module of your own"):
+        train(parse_experiment(document), tmp_path / "run")

@@ -1,12 +1,27 @@
 """A connection whose synapses leave and come back: weights, mask, and what the optimizer remembers."""
 
 import math
-from typing import final
+from typing import Protocol, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from toolchain.models.neurons import MaskedSynapses
+from toolchain.models.masked_layer import MaskedLayer
+
+
+class MaskedWeights(Protocol):
+    """Weights with a mask: synapses of a recurrent network, a convolution, or a dense layer.
+
+    Attributes:
+        mask: Whether each is present, of the shape of the weights; None if all are.
+    """
+
+    mask: Tensor | None
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The weights, `[targets, sources]` or `[targets, sources, rows, columns]`."""
+        ...
 
 
 @final
@@ -15,24 +30,35 @@ class SparseConnection:
 
     Args:
         name: Name of the connection.
-        module: Its synapses; it gets a mask if it has none.
+        module: Its weights; it gets a mask if it has none.
+        target: What receives it, in words.
         loops: Whether it joins a layer with itself: then no neuron is joined with itself that was not before.
     """
 
-    def __init__(self, name: str, module: MaskedSynapses, *, loops: bool) -> None:
-        self.name, self._module, self._loops = name, module, loops
+    def __init__(
+        self, name: str, module: MaskedWeights, target: str = "neurons", *, loops: bool = False
+    ) -> None:
+        self.name, self.target, self._module, self._loops = name, target, module, loops
         self._optimizer: torch.optim.Optimizer | None = None
         self._closed: Tensor | None = None
 
     def begin(self, optimizer: torch.optim.Optimizer) -> None:
         """Take note of the optimizer that moves the weights."""
         self._optimizer = optimizer
-        if self._module.mask is None:
-            self._module.mask = torch.ones_like(self._module.weight, dtype=torch.bool)
+        module = self._module
+        if module.mask is None:
+            module.mask = torch.ones(module.weight.shape, dtype=torch.bool, device=module.weight.device)
+        elif module.mask.device != module.weight.device:
+            module.mask = module.mask.to(module.weight.device)
+
+    @property
+    def layer(self) -> MaskedLayer | None:
+        """The convolution or dense layer; None for synapses, which know of their mask themselves."""
+        return self._module if isinstance(self._module, MaskedLayer) else None
 
     @property
     def weight(self) -> Tensor:
-        """The weights, `[targets, sources]`."""
+        """The weights, targets first."""
         return self._module.weight.detach()
 
     @property
@@ -63,10 +89,9 @@ class SparseConnection:
         return self._module.weight.numel() if mask is None else int(mask.sum())
 
     @property
-    def ends(self) -> tuple[int, int]:
-        """Number of neurons of the source and of the target."""
-        targets, sources = self._module.weight.shape
-        return sources, targets
+    def ends(self) -> tuple[int, ...]:
+        """Number of neurons of the source and of the target; of a convolution channels, and its kernel."""
+        return tuple(self._module.weight.shape)
 
     def thin(self, places: Tensor) -> None:
         """Remove synapses before the training, and strengthen the rest: the sum of squares stays as it is.
@@ -96,10 +121,21 @@ class SparseConnection:
         mask.view(-1)[leaving] = False
         mask.view(-1)[coming] = True
         self._set(mask)
-        changed = torch.cat([leaving, coming])
-        self.weight.view(-1)[changed] = 0
+        changed = torch.zeros_like(mask)
+        changed.view(-1)[torch.cat([leaving, coming])] = True
+        self.weight.masked_fill_(changed, 0)
         for moment in self._moments():
-            moment.view(-1)[changed] = 0
+            moment.masked_fill_(changed, 0)
+
+    def settle(self) -> None:
+        """Take away the gradients that a layer has outside its mask, unless they are asked for."""
+        gradient = self._module.weight.grad
+        if self.layer is not None and self._closed is None and gradient is not None:
+            gradient.mul_(self.mask)
+
+    def hold(self) -> None:
+        """Make sure that weights outside the mask are zero, also where older ones were put back."""
+        self.weight.mul_(self.mask)
 
     def open(self) -> None:
         """Let absent synapses have gradients in the next step, which changes nothing else: they are zero."""

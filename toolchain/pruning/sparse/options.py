@@ -53,7 +53,9 @@ class Allocation(Enum):
     UNIFORM = "uniform"
     """The same share of its synapses."""
     ERDOS_RENYI = "erdos_renyi"
-    """In proportion to the neurons that it joins, `sources + targets`: small connections stay denser."""
+    """In proportion to the neurons that it joins, `sources + targets`: small connections stay denser. Of a
+    convolution, to `sources + targets + rows + columns` in channels and places of its kernel (Evci et al.
+    2020)."""
     GLOBAL = "global"
     """As many as have the highest scores of all: of gradual pruning that of LAMP (Lee et al. 2021). A
     connection keeps a tenth of the density of all, and every neuron that is read an input."""

@@ -6,19 +6,17 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from toolchain.models import Network
 from toolchain.pages import ACCENT, WARM, Table, panel, panels, plain, write_page
 from toolchain.pruning.sparse.training import SparseTraining
 
 
-def write_sparse_report(path: Path, title: str, network: Network, pruning: SparseTraining) -> None:
+def write_sparse_report(path: Path, title: str, pruning: SparseTraining) -> None:
     """Write the page, atomically.
 
     Args:
         path: Where the page is written.
         title: Heading of the page.
-        network: The trained network.
-        pruning: The callback that kept it sparse.
+        pruning: The callback that kept the trained network sparse.
     """
     after = [each.count for each in pruning.connections]
     rows = list(zip(pruning.names, pruning.before, after, strict=True))
@@ -34,7 +32,7 @@ def write_sparse_report(path: Path, title: str, network: Network, pruning: Spars
         title=title,
         sizes=[("synapses", sum(pruning.before), sum(after))],
         course=_course(pruning),
-        fans=_fans(network, pruning),
+        fans=_fans(pruning),
         synapses=synapses,
     )
 
@@ -54,15 +52,14 @@ def _course(pruning: SparseTraining) -> Markup:
     return panels([("Synapses of each connection", living), ("Synapses that left, by epoch", renewed)])
 
 
-def _fans(network: Network, pruning: SparseTraining) -> Markup:
-    """Return how many synapses the neurons of each connection receive."""
+def _fans(pruning: SparseTraining) -> Markup:
+    """Return how many synapses the neurons, or channels, of each connection receive."""
     drawn: list[tuple[str, object]] = []
     for each in pruning.connections:
-        axis = panel("synapses that a neuron receives", "neurons", height=2.0)
-        fan_in = each.mask.sum(dim=1).cpu().numpy()
+        axis = panel("synapses that one receives", "neurons or channels", height=2.0)
+        fan_in = each.mask.flatten(1).sum(dim=1).cpu().numpy()
         axis.hist(fan_in, bins=np.arange(fan_in.max() + 2) - 0.5, color=ACCENT)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        target = next(arrow.target for arrow in network.connections if arrow.name == each.name)
         silent = int((fan_in == 0).sum())
-        drawn.append((f"{each.name}: {silent} of {len(fan_in)} neurons of '{target}' receive none", axis))
+        drawn.append((f"{each.name}: {silent} of {len(fan_in)} {each.target} receive none", axis))
     return panels(drawn)

@@ -12,7 +12,7 @@ from toolchain.pruning.sparse.options import Allocation
 
 
 def allocate(
-    synapses: Sequence[int], ends: Sequence[tuple[int, int]], total: int, how: Allocation
+    synapses: Sequence[int], ends: Sequence[tuple[int, ...]], total: int, how: Allocation
 ) -> tuple[int, ...]:
     """Return how many synapses each connection gets; none more than it has, together `total`.
 
@@ -21,7 +21,7 @@ def allocate(
 
     Args:
         synapses: Synapses that each has.
-        ends: Neurons of each one's source and target.
+        ends: Neurons of each one's source and target; of a convolution channels, and rows and columns.
         total: Synapses of all together.
         how: In which proportion.
 
@@ -106,7 +106,7 @@ def fixed_signs(weight: Tensor, mask: Tensor, chance: torch.Generator) -> Tensor
     drawn at random elsewhere.
 
     Args:
-        weight: Weights `[targets, sources]`.
+        weight: Weights, targets first.
         mask: Whether each is present.
         chance: Where random numbers come from.
     """

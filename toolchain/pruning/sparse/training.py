@@ -8,10 +8,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import PruningError, UnknownNameError
+from toolchain.errors import PruningError
 from toolchain.models import FeedForward, Network
-from toolchain.models.neurons import MaskedSynapses
+from toolchain.models.masked_layer import MaskedLayer
 from toolchain.pruning.sparse.connection import SparseConnection
+from toolchain.pruning.sparse.connections import connections_of
 from toolchain.pruning.sparse.deep_rewiring import RewiredConnection
 from toolchain.pruning.sparse.global_choice import Rivals, chosen, lamp, least_of
 from toolchain.pruning.sparse.options import Allocation, Price, SparseMethod, SparseOptions
@@ -45,6 +46,9 @@ class SparseTraining(Callback):
     what comes (`RIGL`): there, the gradients of absent synapses are computed, too. What comes begins with a
     weight of zero, and changes nothing of what the network says at that moment.
 
+    Of a `FeedForward`, it prunes the weights of convolutions and dense layers: absent ones are exactly zero,
+    also in the network that is saved, and what is zero when this is made counts as absent.
+
     Args:
         network: The network that will be trained, with the synapses of the start.
         options: How synapses leave and come back.
@@ -55,9 +59,9 @@ class SparseTraining(Callback):
         UnknownNameError: The network has no such connection.
     """
 
-    def __init__(self, network: Network, options: SparseOptions) -> None:
+    def __init__(self, network: Network | FeedForward, options: SparseOptions) -> None:
         self.options, self.updates = options, list[SynapseUpdate]()
-        self.connections = _connections(network, options.connections)
+        self.connections = connections_of(network, options.connections)
         self.before = tuple(each.count for each in self.connections)
         self.total = max(len(self.connections), round(options.fraction * sum(self.before)))
         even = Allocation.UNIFORM if self._is_global else options.allocated
@@ -98,6 +102,8 @@ class SparseTraining(Callback):
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Draw the synapses of the start, unless the method begins with all of them."""
+        if isinstance(network, FeedForward):
+            network.masked = dict(self._layers)
         first = self._optimizer is None
         self._optimizer, self._epochs = optimizer, epochs
         for connection, count in zip(self.connections, self.wanted, strict=True):
@@ -137,7 +143,7 @@ class SparseTraining(Callback):
             self._prices.measure(network, entering, spikes)
 
     def after_backward(self, network: nn.Module) -> None:
-        """Renew synapses by their fresh gradients, if it is time."""
+        """Renew synapses by their fresh gradients, if it is time, and leave absent ones without."""
         if self._step <= self._choosing:
             self._look(network)
         elif self._prices is not None and self._step <= self.options.last_step(self._total):
@@ -151,6 +157,8 @@ class SparseTraining(Callback):
                 coming = strongest_absent(self._gain(each), possible, count)
                 self._replace(each, leaving, coming)
                 each.close()
+        for each in self.connections:
+            each.settle()
 
     def after_step(self, network: nn.Module) -> None:
         """Renew synapses by their weights, if it is time."""
@@ -179,17 +187,22 @@ class SparseTraining(Callback):
 
     def end(self, network: nn.Module) -> None:
         """Leave the network with the synapses that are present, also where a step was interrupted."""
-        del network
         for each in self.connections:
             each.close()
+            each.hold()
+        if isinstance(network, FeedForward):
+            network.masked = {}
 
     def state(self) -> dict[str, Tensor]:
-        """Return the history, the state of the random generator, and what deep rewiring remembers."""
+        """Return the history, the masks of layers, the random generator, and what deep rewiring remembers."""
         rows = [[each.epoch, each.renewed, *each.living] for each in self.updates]
         state = {
             "updates": torch.tensor(rows, dtype=torch.int64).reshape(len(rows), 2 + len(self.connections)),
             "chance": self._chance.get_state().clone(),
         }
+        for name, layer in self._layers:
+            if layer.mask is not None:
+                state[f"mask.{name}"] = layer.mask.clone().cpu()
         for each in self._rewired:
             state[f"signs.{each.connection.name}"] = each.signs.to(torch.int8).cpu()
             if each.wander is not None:
@@ -199,7 +212,7 @@ class SparseTraining(Callback):
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from a state that `state` returned; masks and weights are the network's own."""
+        """Continue from a state that `state` returned; weights, and masks of synapses, are the network's."""
         expected = self.state()
         if state.keys() != expected.keys() or any(
             state[name].shape != like.shape or state[name].dtype != like.dtype
@@ -214,12 +227,19 @@ class SparseTraining(Callback):
         if self._is_global and self.updates:
             self.wanted = self.updates[-1].living
         self._chance.set_state(state["chance"])
+        for name, layer in self._layers:
+            if layer.mask is not None:
+                layer.mask.copy_(state[f"mask.{name}"])
         if self._prices is not None:
             self._prices.restore(state)
         for each in self._rewired:
             each.signs.copy_(state[f"signs.{each.connection.name}"])
             if each.wander is not None:
                 each.wander.copy_(state[f"wander.{each.connection.name}"])
+
+    @property
+    def _layers(self) -> list[tuple[str, MaskedLayer]]:
+        return [(each.name, layer) for each in self.connections if (layer := each.layer) is not None]
 
     @property
     def _renews(self) -> bool:
@@ -355,18 +375,3 @@ def _read(network: nn.Module) -> frozenset[str]:
     if not isinstance(network, Network):
         return frozenset()
     return frozenset(arrow.name for arrow in network.connections if arrow.target == network.output)
-
-
-def _connections(network: Network, names: Sequence[str]) -> tuple[SparseConnection, ...]:
-    known = {
-        arrow.name: SparseConnection(arrow.name, module, loops=arrow.source == arrow.target)
-        for arrow in network.connections
-        if isinstance(module := network.synapses[arrow.name], MaskedSynapses)
-    }
-    for name in names:
-        if name not in known:
-            raise UnknownNameError("connection", name, known)
-    chosen = tuple(known[name] for name in names or known if known[name].count)
-    if not chosen:
-        raise PruningError("the network has no synapses that could be pruned")
-    return chosen

@@ -106,7 +106,7 @@ class ChannelSelection(Document):
 
 
 class SparseLearning(Document):
-    """`[pruning]`: synapses of a recurrent network leave and come back while it trains, inputs included."""
+    """`[pruning]`: synapses of a network leave and come back while it trains, its inputs included."""
 
     method: Literal[
         "gradual", "set", "rigl", "deep_rewiring", "soft_deep_rewiring", "snip", "synflow", "static"
@@ -118,7 +118,7 @@ class SparseLearning(Document):
         default=0.05, description="share of the synapses of all connections that the trained network has"
     )
     connections: tuple[str, ...] = Field(
-        default=(), description="connections that are pruned: encode, recur, decode; empty for all"
+        default=(), description="connections that are pruned, such as encode, recur and decode; empty for all"
     )
     allocation: Allocation | None = Field(
         default=None,

@@ -16,7 +16,7 @@ def test_the_page_shows_sizes_course_and_connections(tmp_path: Path) -> None:
     inputs, labels = small_task(np.random.default_rng(0))
     fit(network, inputs, labels, OPTIONS, seed=0, callbacks=(pruning,))
     path = tmp_path / "page.html"
-    write_sparse_report(path, "Bars <b>", network, pruning)
+    write_sparse_report(path, "Bars <b>", pruning)
     text = path.read_text()
     assert "Bars &lt;b&gt;" in text
     assert "<b>63</b><span>synapses, was 210 (30.0 %)" in text
