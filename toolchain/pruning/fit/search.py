@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 import numpy as np
@@ -20,12 +20,13 @@ from toolchain.pruning.fit.shares import PricedChoice, prices_of
 from toolchain.pruning.fit.weighted_parts import is_dead, parts_of, thinned
 
 _COARSE: Final = 0.1
-_FINE: Final = 0.01
+_FINE: Final = 0.02
 """Relative width at which a bisection ends."""
 _PROBED: Final = 0.25
 """Share of the synapses of a connection that are left out to see what they are charged."""
 _SPARE: Final = 0.05
 """Share of their synapses that neurons have at least where some neurons go."""
+_LEANEST: Final = "the fewest synapses that join all neurons"
 _NEARLY: Final = 0.97
 """Share of its synapses with which a trained network that does not fit is tried next."""
 _ASKED: Final = 30
@@ -129,14 +130,16 @@ class FitSearch:
         Raises:
             PruningError: Says the nearest budget that is possible.
         """
-        leanest = thinned(network, self._choice(network).leanest)
-        answer = self.asked("the fewest synapses", leanest)
+        leanest = thinned(network, self._choice(network).leanest, alive=True)
+        answer = self.asked(_LEANEST, leanest)
         if self.fits(answer):
             return
-        words = f"of the fewest synapses ({sum(part.count for part in parts_of(leanest)):,})"
+        count = sum(part.count for part in parts_of(leanest))
+        words = f"of the fewest synapses that join all neurons ({count:,})"
         if isinstance(network, Network):
             small = self._smaller(network, 1)
-            answer = self.asked("one neuron a layer", thinned(small, self._choice(small).leanest))
+            lean = thinned(small, self._choice(small).leanest, alive=True)
+            answer = self.asked("one neuron a layer", lean)
             words = "of one neuron in each layer before the last, and one synapse for each neuron"
         if not self.fits(answer):
             raise self._impossible(answer, words, network)
@@ -161,15 +164,18 @@ class FitSearch:
             PruningError: None does, or none that joins an input with an output.
         """
         choice = self._choice(network)
+        whole = FitPlan({}, choice.whole, dict.fromkeys(choice.names, 1.0))
         if self.fits(self.asked("all synapses", network)):
-            return FitPlan({}, choice.whole, dict.fromkeys(choice.names, 1.0))
+            return whole
         neurons: Mapping[str, NDArray[np.int64]] = {}
-        if not self.fits(self.asked("the fewest synapses", thinned(network, choice.leanest))):
+        if not self.fits(self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))):
             self.require_possible(network)
             if isinstance(network, Network):
                 neurons = self._fewer_neurons(network)
                 network = compact(network, neurons)
                 choice = self._choice(network)
+                if self.fits(self.asked("all synapses of fewer neurons", network)):
+                    return replace(whole, neurons=neurons, counts=choice.whole)
         total = self._largest(network, choice, None, 0, _COARSE)
         prices = self._prices(network, choice, total)
         total = self._largest(network, choice, prices, total, _FINE)
@@ -255,7 +261,7 @@ class FitSearch:
             small = self._smaller(network, middle)
             choice = self._choice(small)
             total = max(sum(choice.least), math.ceil(_SPARE * sum(choice.before)))
-            if self.fits(self.asked("fewer neurons", thinned(small, choice.counts(total)))):
+            if self.fits(self.asked("fewer neurons", thinned(small, choice.counts(total), alive=True))):
                 low = middle
             else:
                 high = middle

@@ -56,13 +56,15 @@ class WeightedPart:
         wanted = 1 if self.source and self.source == self.target else len(self.weight)
         return min(self.count, wanted)
 
-    def thin(self, count: int) -> None:
+    def thin(self, count: int, guarded: Tensor | None = None) -> None:
         """Leave the strongest alone, of equal ones the last.
 
         Args:
             count: How many.
+            guarded: Which stay in any case, before the others.
         """
-        sizes = torch.where(self.mask, self.weight.abs(), -1.0).reshape(-1)
+        sizes = torch.where(self.mask, self.weight.abs(), -1.0)
+        sizes = (sizes if guarded is None else torch.where(guarded, torch.inf, sizes)).reshape(-1)
         places = torch.sort(sizes, stable=True).indices[sizes.numel() - count :]
         mask = torch.zeros(sizes.numel(), dtype=torch.bool)
         mask[places] = True
@@ -100,13 +102,41 @@ def parts_of(network: Network | FeedForward, names: tuple[str, ...] = ()) -> tup
     return chosen
 
 
-def thinned(network: AnyNetwork, counts: Mapping[str, int]) -> AnyNetwork:
-    """Return a copy of a network with so many of the strongest weights of each named connection."""
+def thinned(network: AnyNetwork, counts: Mapping[str, int], *, alive: bool = False) -> AnyNetwork:
+    """Return a copy of a network with so many of the strongest weights of each named connection.
+
+    Args:
+        network: The network.
+        counts: How many; of other connections all.
+        alive: Whether every neuron keeps an input and an output that it has, even if these are more.
+    """
     copy = deepcopy(network)
+    guards = _guards(copy) if alive else {}
     for part in parts_of(copy):
         if part.name in counts:
-            part.thin(counts[part.name])
+            guarded = guards.get(part.name)
+            least = 0 if guarded is None else int(guarded.sum())
+            part.thin(max(counts[part.name], least), guarded)
     return copy
+
+
+def _guards(network: Network | FeedForward) -> dict[str, Tensor]:
+    """Return the strongest input that excites each neuron, and the strongest output of each; by connection.
+
+    They are those of connections between layers; a loop has none.
+    """
+    guards = dict[str, Tensor]()
+    for part in parts_of(network):
+        guards[part.name] = guarded = torch.zeros_like(part.mask)
+        if not part.source or part.source == part.target:
+            continue
+        weights = part.weight * part.mask
+        for axis, strongest in ((1, weights.argmax(1)), (0, weights.abs().argmax(0))):
+            if axis == 1 or part.source in network.layers:
+                places = torch.arange(len(strongest))
+                guarded[(places, strongest) if axis == 1 else (strongest, places)] = True
+        guarded &= part.mask
+    return guards
 
 
 def is_dead(network: Network | FeedForward) -> bool:

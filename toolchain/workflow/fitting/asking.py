@@ -49,7 +49,7 @@ class FitQuestion:
 
     @classmethod
     def of(cls, budget: SizeBudget, experiment: Experiment, encoded: EncodedData) -> "FitQuestion":
-        """Return the question of a budget; of processors it asks the first that the target knows, unless told.
+        """Return the question of a budget; without a processor, of the first known.
 
         Raises:
             UnknownNameError: There is no such target.
