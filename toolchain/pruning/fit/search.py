@@ -164,28 +164,40 @@ class FitSearch:
             PruningError: None does, or none that joins an input with an output.
         """
         choice = self._choice(network)
-        whole = FitPlan({}, choice.whole, dict.fromkeys(choice.names, 1.0))
-        if self.fits(self.asked("all synapses", network)):
-            return whole
-        neurons: Mapping[str, NDArray[np.int64]] = {}
-        if not self.fits(self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))):
+        plan = FitPlan({}, choice.whole, dict.fromkeys(choice.names, 1.0))
+        whole = self.asked("all synapses", network)
+        if self.fits(whole):
+            return plan
+        lean = self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+        if not self.fits(lean):
             self.require_possible(network)
             if isinstance(network, Network):
-                neurons = self._fewer_neurons(network)
-                network = compact(network, neurons)
+                plan = replace(plan, neurons=self._fewer_neurons(network))
+                network = compact(network, plan.neurons)
                 choice = self._choice(network)
-                if self.fits(self.asked("all synapses of fewer neurons", network)):
-                    return replace(whole, neurons=neurons, counts=choice.whole)
-        total = self._largest(network, choice, None, 0, _COARSE)
-        prices = self._prices(network, choice, total)
-        total = self._largest(network, choice, prices, total, _FINE)
+                whole = self.asked("all synapses of fewer neurons", network)
+                if self.fits(whole):
+                    return replace(plan, counts=choice.whole)
+                lean = self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+        guess = self._guess(choice, lean, whole)
+        total, answer = self._largest(network, choice, None, guess, _COARSE)
+        prices = self._prices(network, choice, total, answer)
+        total, _ = self._largest(network, choice, prices, total, _FINE)
         counts = choice.counts(total, prices)
         if is_dead(thinned(network, counts)):
             raise PruningError(
                 f"the largest network that fits {self.budget.sentence()} has {total:,} synapses, and none of "
                 "its outputs is joined with an input; give a larger budget"
             )
-        return FitPlan(neurons, counts, prices)
+        return replace(plan, counts=counts, prices=prices)
+
+    def _guess(self, choice: PricedChoice, lean: SizeAnswer, whole: SizeAnswer) -> int:
+        """Return how many synapses would fit if each were charged the same."""
+        least, most = sum(choice.least), sum(choice.before)
+        room = self.budget.amount * (whole.charge / whole.amount if whole.amount else 1.0)
+        if whole.charge <= lean.charge:
+            return 0
+        return round(least + (most - least) * (room - lean.charge) / (whole.charge - lean.charge))
 
     def shrunk(
         self, network: Network | FeedForward, prices: Mapping[str, float], share: float
@@ -199,7 +211,7 @@ class FitSearch:
         """
         choice = self._choice(network)
         near = round(_NEARLY * sum(choice.before))
-        total = self._largest(network, choice, prices, near, _FINE)
+        total, _ = self._largest(network, choice, prices, near, _FINE)
         return choice.counts(math.floor(total * share), prices)
 
     def _choice(self, network: Network | FeedForward) -> PricedChoice:
@@ -219,26 +231,35 @@ class FitSearch:
         prices: Mapping[str, float] | None,
         guess: int,
         width: float,
-    ) -> int:
-        """Return the largest number of synapses with which a network fits, up to a relative width."""
+    ) -> tuple[int, SizeAnswer | None]:
+        """Return the largest number of synapses with which a network fits, up to a relative width.
+
+        With it comes what it takes; nothing where it is the fewest that there can be.
+
+        The search begins with a guess and walks, in longer and longer steps, until it has gone too far.
+        """
         low, high = sum(choice.least), sum(choice.before)
         tried, reach, way = guess, 1 + 3 * width, None
+        best: SizeAnswer | None = None
         while high - low > max(1, width * low):
             if not low < tried < high:
                 tried = _between(low, high)
             counts = choice.counts(tried, prices)
-            fits = self.fits(self.asked("fewer synapses", thinned(network, counts)))
-            low, high = (tried, high) if fits else (low, tried)
+            answer = self.asked("fewer synapses", thinned(network, counts))
+            fits = self.fits(answer)
+            low, high, best = (tried, high, answer) if fits else (low, tried, best)
             way = fits if way is None else way
-            # On in longer and longer steps until the other side is reached.
             tried = 0 if fits != way else round(tried * reach if fits else tried / reach)
             reach *= reach
-        return low
+        return low, best
 
-    def _prices(self, network: Network | FeedForward, choice: PricedChoice, total: int) -> dict[str, float]:
+    def _prices(
+        self, network: Network | FeedForward, choice: PricedChoice, total: int, answer: SizeAnswer | None
+    ) -> dict[str, float]:
         """Return what a synapse costs in each connection: with some fewer the place is asked again."""
         counts = choice.counts(total)
-        answer = self.asked("as priced", thinned(network, counts))
+        if answer is None:
+            answer = self.asked("as priced", thinned(network, counts))
         if answer.operations:
             return prices_of(
                 {name: answer.operations.get(name, 0.0) / max(count, 1) for name, count in counts.items()}
