@@ -2,9 +2,10 @@
 
 A network is trained whole, pruned to fit a place by what the place itself says, and trained on meanwhile
 (`pumice prune --fit`). Beside it stands a network with as many synapses, drawn before the training, that
-trains for as many epochs in all. What is reached is what `pumice check` says of the compiled run. Test samples
-are looked at once, after training. Run it with `make fit-study`, or a part of it with `--task digits --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It prints its tables; no page has its
-figures yet.
+trains for as many epochs in all. What is reached is what `pumice check` says of the compiled run. Test
+samples are looked at once, after training. Run it with `make fit-study`, or a part of it with
+`--task digits --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It prints its tables;
+no page has its figures yet.
 """
 
 import sys

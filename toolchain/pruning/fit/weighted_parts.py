@@ -130,8 +130,9 @@ def _guards(network: Network | FeedForward) -> dict[str, Tensor]:
         guards[part.name] = guarded = torch.zeros_like(part.mask)
         if not part.source or part.source == part.target:
             continue
-        weights = part.weight * part.mask
-        for axis, strongest in ((1, weights.argmax(1)), (0, weights.abs().argmax(0))):
+        weights = torch.where(part.mask, part.weight, -torch.inf)
+        sizes = (part.weight * part.mask).abs()
+        for axis, strongest in ((1, weights.argmax(1)), (0, sizes.argmax(0))):
             if axis == 1 or part.source in network.layers:
                 places = torch.arange(len(strongest))
                 guarded[(places, strongest) if axis == 1 else (strongest, places)] = True
