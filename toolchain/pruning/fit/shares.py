@@ -34,7 +34,8 @@ class PricedChoice:
         self.names = tuple(part.name for part in parts)
         self.before = tuple(part.count for part in parts)
         self.least = tuple(part.least for part in parts)
-        self._scores = [_scores(part, saliency, gradients or {}) for part in parts]
+        self.scores = [_scores(part, saliency, gradients or {}) for part in parts]
+        """Saliencies of the synapses of each connection, those of the strongest first."""
 
     @property
     def leanest(self) -> dict[str, int]:
@@ -56,7 +57,7 @@ class PricedChoice:
         prices = prices or dict.fromkeys(self.names, 1.0)
         spare = [
             scores[least:] / prices[name]
-            for name, scores, least in zip(self.names, self._scores, self.least, strict=True)
+            for name, scores, least in zip(self.names, self.scores, self.least, strict=True)
         ]
         owner = torch.cat([torch.full((len(each),), i) for i, each in enumerate(spare)])
         wanted = min(max(0, total - sum(self.least)), len(owner))

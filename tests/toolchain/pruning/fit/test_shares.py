@@ -46,7 +46,7 @@ def test_lamp_says_the_square_over_those_of_the_stronger() -> None:
     part = next(part for part in parts_of(network) if part.name == "decode")
     squares = np.sort(part.weight[part.mask].double().numpy() ** 2)[::-1]
     expected = squares / np.cumsum(squares)
-    scores = PricedChoice([part])._scores[0].numpy()
+    scores = PricedChoice([part]).scores[0].numpy()
     np.testing.assert_allclose(scores, expected)
 
 
