@@ -32,7 +32,7 @@ WHOLE, FITTED, CHANCE = "whole", "fit", "static"
 ARMS = {WHOLE: "not pruned", FITTED: "pruned to fit", CHANCE: "of that size from scratch"}
 PROCESSOR = "stm32f411"
 BUDGETS = {
-    "loihi2 cores=1": "1 core of Loihi 2",
+    "loihi2 cores=2": "2 cores of Loihi 2",
     "loihi1 cores=2": "2 cores of Loihi 1",
     "flash=64 KiB": "64 KiB of flash",
 }
