@@ -161,9 +161,15 @@ class FitQuestion:
         return self.encoded.for_validation() or self._calibration
 
     def _on_chip(self, graph: Graph, activity: Activity) -> SizeAnswer:
+        """Return the cores of a network, whatever its samples are.
+
+        Neurons are gathered on cores by what they send, which differs from samples to samples; the fit is
+        never worse than the layout in order, which knows of no samples.
+        """
         profile = Path(self.budget.profile) if self.budget.profile else None
         fit = fit_activity(graph, activity, self.budget.target, profile=profile).fit
-        return SizeAnswer(len(fit.cores), sum(max(fit.utilization(core).values()) for core in fit.cores))
+        cores = len(fit.cores) if fit.in_order is None else fit.in_order.cores
+        return SizeAnswer(cores, sum(max(fit.utilization(core).values()) for core in fit.cores))
 
     def _on_processor(self, graph: Graph, activity: Activity) -> SizeAnswer:
         place, profile = load_writer(self.budget.target), self.budget.profile
