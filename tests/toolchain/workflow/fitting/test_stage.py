@@ -13,7 +13,6 @@ from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import prune_to_fit, train
 
-
 _ROOMY = "bram=10 KiB"
 """A budget that the whole network fits."""
 
