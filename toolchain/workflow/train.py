@@ -23,7 +23,7 @@ from toolchain.training import Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.training.watch import EpochWatch, no_watch
-from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.fitting.stage import FitStage, require_possible, with_choice
 from toolchain.workflow.own_code import code_of
 from toolchain.workflow.own_network import OwnNetwork
@@ -314,7 +314,9 @@ def prune_to_fit(
         max(1, before.training.epochs // _FINE_TUNING) if epochs is None else epochs, "epochs", least=1
     )
     training = before.training.model_copy(update={"epochs": wanted})
-    experiment = before.model_copy(update={"pruning": section, "training": training})
+    changed = before.model_copy(update={"pruning": section, "training": training})
+    # Not every kind of network is pruned so: what reads a file says it.
+    experiment = parse_experiment(changed.model_dump(mode="json"))
     check_claim(folder, experiment)
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
