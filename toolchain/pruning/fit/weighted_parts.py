@@ -61,7 +61,7 @@ class WeightedPart:
 
         Args:
             count: How many.
-            guarded: Which stay in any case, before the others.
+            guarded: Synapses that stay in any case, before the others.
         """
         sizes = torch.where(self.mask, self.weight.abs(), -1.0)
         sizes = (sizes if guarded is None else torch.where(guarded, torch.inf, sizes)).reshape(-1)
