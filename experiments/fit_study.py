@@ -182,7 +182,7 @@ def tables() -> str:
         if seeds:
             whole, few = EPOCHS[task]
             text = paragraph(
-                f"{len(seeds)} seeds; {whole} epochs of the whole network and {few} in which it is pruned, "
+                f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}; {whole} epochs of the whole network and {few} in which it is pruned, "
                 f"{whole + few} from scratch. What is taken is what check says of the compiled run. Test "
                 "accuracy is that of real numbers, with 95 % intervals over seeds."
             )
