@@ -184,8 +184,8 @@ def tables() -> str:
             counted = "seed" if len(seeds) == 1 else "seeds"
             text = paragraph(
                 f"{len(seeds)} {counted}; {whole} epochs of the whole network and {few} in which it is "
-                f"pruned, {whole + few} from scratch. What is taken is what check says of the compiled run. Test "
-                "accuracy is that of real numbers, with 95 % intervals over seeds."
+                f"pruned, {whole + few} from scratch. What is taken is what check says of the compiled run. "
+                "Test accuracy is that of real numbers, with 95 % intervals over seeds."
             )
             parts.append(f"### {title[:1].upper()}{title[1:]}\n\n{text}\n\n{table(rows, task)}")
     return "\n\n".join(parts)
