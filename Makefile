@@ -145,6 +145,10 @@ neurons-study: $(READY) ## learnt time constants, adaptation and subtraction aga
 rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into docs/studies/rates.md (half an hour; PUMICE_DATA names the files)
 	$(BIN)/python experiments/rates_study.py $(STUDY)
 
+.PHONY: fit-study
+fit-study: $(READY) ## prune to fit against that size from scratch: prints its tables (hours; PUMICE_DATA names the files)
+	$(BIN)/python experiments/fit_study.py $(STUDY)
+
 .PHONY: sparse-study
 sparse-study: $(READY) ## sparse training against chance, into docs/studies/sparse.md (three hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/sparse_study.py $(STUDY)

@@ -31,8 +31,9 @@ from toolchain.workflow.compile import compile_graph, compile_trained
 from toolchain.workflow.experiment import parse_experiment
 from toolchain.workflow.observation import observe_ranges
 from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
+from toolchain.workflow.repairing import repair_options, training_samples
 from toolchain.workflow.sizes import judge_float
-from toolchain.workflow.train import repair_options, train, training_samples
+from toolchain.workflow.train import train
 
 SEEDS, BITS, EPOCHS, LAVA_SAMPLES = 5, (8, 6, 4, 3), 10, 8
 SPLIT = 7

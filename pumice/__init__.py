@@ -39,7 +39,8 @@ Models, training and pruning:
   names.
 - `fit` trains such a model, and `FitOptions` says how; `trainable` makes one of a module with a forward of
   its own.
-- `load_experiment` reads an `Experiment` from its file, `prune` and `train` carry it out in a run folder.
+- `load_experiment` reads an `Experiment` from its file, `prune` and `train` carry it out in a run folder;
+  `prune_to_fit` prunes the network of a run until it fits a chip, a memory or a number of operations.
 - `run_sweep` carries many of them out, on all cores or on many machines.
 - `models`, `data`, `training` and `pruning` are the modules with everything else of that kind.
 

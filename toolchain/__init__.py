@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from toolchain.workflow.run import record_build as record
     from toolchain.workflow.run import run_build as run
     from toolchain.workflow.targets import target_statuses as targets
-    from toolchain.workflow.train import train
+    from toolchain.workflow.train import prune_to_fit, train
     from toolchain.workflow.trainable import trainable
 
     __version__: str
@@ -91,6 +91,7 @@ __all__ = [
     "models",
     "predict",
     "prune",
+    "prune_to_fit",
     "pruning",
     "record",
     "repair",
@@ -131,7 +132,7 @@ _HOMES = {
     "workflow.quantization": "Quantization RepairOptions repair=repair_build",
     "workflow.run": "record=record_build run=run_build",
     "workflow.targets": "targets=target_statuses",
-    "workflow.train": "train",
+    "workflow.train": "prune_to_fit train",
     "workflow.trainable": "trainable",
 }
 """Where each public name stands, and its name there if that is another one."""

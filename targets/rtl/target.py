@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 from toolchain.progress import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from targets.rtl.fpga.board import BoardProfile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toolchain.progress import Progress
     from toolchain.target.board_fit import BoardFit
     from toolchain.target.capabilities import Capabilities
-    from toolchain.target.protocol import BoardTarget
+    from toolchain.target.protocol import BoardTarget, MemoryTarget
 
 
 @final
@@ -99,6 +99,17 @@ class RtlTarget:
 
         return fit_graph(board, graph, activity, self.lanes, progress)
 
+    def memory_bytes(self, graph: Graph) -> Mapping[str, int]:
+        """Return the bytes of every memory of the core, of which block RAMs are whole blocks.
+
+        Raises:
+            TargetError: The graph holds real numbers, or more than the core can address.
+        """
+        from targets.rtl.fpga.design import memory_bits
+        from targets.rtl.image import memory_image
+
+        return {name: -(-bits // 8) for name, bits in memory_bits(memory_image(graph, self.lanes)).items()}
+
     def write_board(
         self, graph: Graph, board: str | Path, folder: Path, progress: Progress = no_progress
     ) -> tuple[str, ...]:
@@ -110,3 +121,4 @@ class RtlTarget:
 
 if TYPE_CHECKING:
     _conforms: type[BoardTarget] = RtlTarget
+    _has_memories: type[MemoryTarget] = RtlTarget

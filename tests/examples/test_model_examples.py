@@ -11,6 +11,7 @@ from toolchain.models import FeedForward
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import load_experiment, parse_experiment
+from toolchain.workflow.sections.fit import FitSection
 from toolchain.workflow.sections.model import MODEL_KINDS, ConvolutionalModel, RecurrentModel
 from toolchain.workflow.sections.pruning import PRUNING_KINDS, ChannelSelection, SparseLearning
 from toolchain.workflow.sections.quantization import QuantizationSection
@@ -53,6 +54,15 @@ def test_every_kind_of_network_and_of_pruning_has_an_example(repository: Path) -
 def test_the_example_of_sparse_training_shows_every_key_of_it(repository: Path) -> None:
     text = (repository / "examples" / "models" / "sparse.toml").read_text()
     assert _shown(text, "pruning") == set(SparseLearning.model_fields)
+
+
+def test_the_example_of_pruning_to_fit_shows_every_key_of_a_budget(repository: Path) -> None:
+    path = repository / "examples" / "models" / "fit.toml"
+    section = load_experiment(path).pruning
+    assert isinstance(section, SparseLearning)
+    assert section.fit is not None
+    assert section.fit.budget().amount == 2
+    assert _shown(path.read_text(), "pruning.fit") == set(FitSection.model_fields)
 
 
 @pytest.mark.parametrize("name", ["vgg", "preresnet", "module"])

@@ -1,10 +1,12 @@
 """`pumice train`: from an experiment file to a trained, pruned network."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli.console import answer, out, print_table, stages
+from toolchain.cli.fitted import print_fit_record
 from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ def run_document(trained: "TrainedRun", folder: Path) -> dict[str, Any]:
 
 def print_run(trained: "TrainedRun", folder: Path) -> None:
     """Print what came of a training, and what comes next."""
+    if trained.history.fit is not None:
+        print_fit_record(trained.history.fit)
     _print(trained)
     out.print(f"next: pumice compile {folder} -o BUILD", soft_wrap=True)
 
@@ -100,6 +104,8 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["living_channels"] = trained.history.channels[-1].living
     if trained.history.synapses:
         facts["living_synapses"] = trained.history.synapses[-1].living
+    if trained.history.fit is not None:
+        facts["fit"] = asdict(trained.history.fit)
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
     parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}

@@ -289,3 +289,16 @@ class BoardTarget(Target, Protocol):
             Notes for the user.
         """
         ...
+
+
+@runtime_checkable
+class MemoryTarget(Target, Protocol):
+    """A target that says how large the memories of its core are for a network, without any tool."""
+
+    def memory_bytes(self, graph: Graph) -> Mapping[str, int]:
+        """Return the bytes of every memory of the core.
+
+        Args:
+            graph: Graph in integers.
+        """
+        ...

@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Final
 
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
-from toolchain.target.protocol import BoardTarget, ChipTarget, ProcessorTarget, Target
+from toolchain.target.protocol import BoardTarget, ChipTarget, MemoryTarget, ProcessorTarget, Target
 
 DEFAULT_EXECUTOR: Final = "emulator"
 """The target that runs graphs where nothing else is asked for."""
@@ -67,6 +67,21 @@ def load_designer(name: str) -> BoardTarget:
     if not isinstance(target, BoardTarget):
         raise TargetError(
             f"target '{name}' makes no designs for FPGAs", 'choose one that does: `target="rtl"`'
+        )
+    return target
+
+
+def load_memories(name: str) -> MemoryTarget:
+    """Import and return an installed target that lays out memories of an FPGA.
+
+    Raises:
+        UnknownNameError: No target of that name is installed.
+        TargetError: It lays out none.
+    """
+    target = load_target(name)
+    if not isinstance(target, MemoryTarget):
+        raise TargetError(
+            f"target '{name}' lays out no memories of an FPGA", 'choose one that does: `target="rtl"`'
         )
     return target
 

@@ -40,10 +40,10 @@ from toolchain.workflow.observation import given_unless_all, observe_ranges, rec
 from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import Quantization, repair_build
 from toolchain.workflow.real_readout import with_real_readout
+from toolchain.workflow.repairing import repair_options, training_samples
 from toolchain.workflow.replaced_resets import replaced_resets, replacement
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
-from toolchain.workflow.train import repair_options, training_samples
 
 _IMAGE_BATCH_DIMS: Final = 4
 _CHECKED_SAMPLES: Final = 64

@@ -112,7 +112,7 @@ def _complete_pruning(content: dict[str, Any], model: object) -> None:
     if pruning is False or ("pruning" not in content and model == "module"):
         content["pruning"] = None
     elif isinstance(pruning, Mapping):
-        method = "sca" if model in CONVOLUTIONAL else "lnp"
+        method = "gradual" if "fit" in pruning else "sca" if model in CONVOLUTIONAL else "lnp"
         content["pruning"] = {"method": method} | dict(pruning)
 
 
@@ -142,6 +142,8 @@ def _check_together(experiment: Experiment) -> None:
             pruning.options(experiment.seed)
         except PruningError as error:
             raise ExperimentError(key, str(error)) from None
+        if isinstance(pruning, SparseLearning):
+            _check_fit(pruning)
     match model:
         case RecurrentModel():
             _check_recurrent(experiment, model)
@@ -170,6 +172,21 @@ def _check_no_penalty(training: TrainingSection) -> None:
             raise ExperimentError(
                 f"training.{name}", "expected 0 for a module of your own, whose spikes are not known"
             )
+
+
+def _check_fit(pruning: SparseLearning) -> None:
+    if pruning.fit is None:
+        return
+    if pruning.method == "soft_deep_rewiring":
+        raise ExperimentError(
+            "pruning.fit",
+            "soft deep rewiring has as many synapses as its noise brings back, so that nothing can be "
+            "promised of it; use gradual, set, rigl, deep_rewiring or static",
+        )
+    try:
+        pruning.fit.budget()
+    except PruningError as error:
+        raise ExperimentError("pruning.fit", str(error)) from None
 
 
 def _check_recurrent(experiment: Experiment, model: RecurrentModel) -> None:

@@ -27,6 +27,7 @@ from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_seal
 from toolchain.intake import PathText, check_type, path_of
 from toolchain.models import FeedForward, Network
 from toolchain.pruning import ChannelUpdate, LnpRecord, SynapseUpdate
+from toolchain.pruning.fit import FitRecord
 from toolchain.training import (
     NETWORK_FILES,
     EpochRecord,
@@ -69,6 +70,7 @@ class History(Document):
         pruning: Record of every iteration, for the methods that have some.
         channels: Every renewal of the channels that live, where channels are pruned.
         synapses: The synapses after every epoch, where they leave and come back.
+        fit: How the network came to fit, where it was pruned to.
         unpruned: Record of every epoch of the unpruned network, if it was trained too.
         network: Record of every epoch of the network.
         validation: Accuracy on the samples for validation, in percent, if there are some.
@@ -80,6 +82,7 @@ class History(Document):
     pruning: tuple[LnpRecord, ...] = ()
     channels: Annotated[tuple[ChannelUpdate, ...], omitted(())] = ()
     synapses: Annotated[tuple[SynapseUpdate, ...], omitted(())] = ()
+    fit: Annotated[FitRecord | None, OMITTED] = None
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
     validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None

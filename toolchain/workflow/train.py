@@ -1,7 +1,6 @@
 """Training as an experiment says, pruning first if it does."""
 
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -11,26 +10,27 @@ from toolchain.bars import draws
 from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.data.sets.data_set import Part
 from toolchain.errors import UsageError
-from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.outputs import OutputTally
-from toolchain.intake import PathText, path_of
+from toolchain.intake import PathText, count_of, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.pruning import ChannelPruning, SparseTraining
 from toolchain.pruning.channel_report import write_channel_report
+from toolchain.pruning.fit.report import write_fit_report
 from toolchain.pruning.sparse.report import write_sparse_report
 from toolchain.training import ActivityPenalty, Callback, EpochRecord, fit, save_trained
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.training.watch import EpochWatch, no_watch
-from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.experiment import Experiment, parse_experiment
+from toolchain.workflow.fitting.stage import FitStage, require_possible, with_choice
 from toolchain.workflow.own_code import code_of
 from toolchain.workflow.own_network import OwnNetwork
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
-from toolchain.workflow.quantization import RepairOptions
 from toolchain.workflow.run_folder import RUN, History, RunFacts, TrainedRun, check_claim, claim, finish
+from toolchain.workflow.sections.fit import parse_fit
 from toolchain.workflow.sections.pruning import ChannelSelection, SparseLearning, SynapsePruning
 from toolchain.workflow.untrained import untrained_network
 
@@ -66,9 +66,23 @@ def train(
     encoded = load_data(experiment)
     # What cannot be built leaves no folder behind, and once built it is known what its code imports.
     untrained = untrained_network(experiment, encoded)
+    if not isinstance(untrained, OwnNetwork):
+        require_possible(experiment, encoded, untrained)
     claim(folder, experiment, code_of(experiment.model))
     stages = _Stages(experiment, folder, encoded, progress, watch)
     network, records = stages.run(untrained)
+    _finish(experiment, folder, encoded, network, records)
+    return TrainedRun.load(folder)
+
+
+def _finish(
+    experiment: Experiment,
+    folder: Path,
+    encoded: EncodedData,
+    network: "_Untrained",
+    records: dict[str, Any],
+) -> None:
+    """Measure a trained network, and write the run."""
     if isinstance(network, OwnNetwork):
         (trained, own), learner = network.graph(), network.learner
     else:
@@ -80,12 +94,16 @@ def train(
     encoded.held_out().save(folder / "stimulus.npz")
     records |= _measured("test", experiment, learner, encoded, (encoded.test, data.test))
     history, outputs = History(**records), encoded.outputs
-    facts = RunFacts(experiment=experiment, history=history, data=data.origin, outputs=outputs, own=own)
+    chosen = with_choice(experiment, history.fit)
+    facts = RunFacts(experiment=chosen, history=history, data=data.origin, outputs=outputs, own=own)
     finish(folder, data.classes, facts, RawEncoder.of(encoded.encoder, experiment.seed))
-    return TrainedRun.load(folder)
 
 
 _Untrained = Network | FeedForward | OwnNetwork
+_FINE_TUNING: Final = 3
+"""Part of the epochs of a run, one in so many, in which its network is pruned to fit."""
+_TRAINED: Final = "training"
+"""Folder of the state of the network."""
 _UNPRUNED: Final = "training-unpruned"
 """Folder of the state of the network that is not pruned."""
 
@@ -119,7 +137,7 @@ class _Stages:
         section = self._experiment.pruning
         match section:
             case None:
-                return untrained, {"network": self._fit(untrained, "training", "train network")}
+                return untrained, {"network": self._fit(untrained, _TRAINED, "train network")}
             case SynapsePruning():
                 return self._pruned_before(section, untrained)
             case ChannelSelection():
@@ -136,7 +154,7 @@ class _Stages:
         records: dict[str, Any] = {"pruning": pruned.records}
         if section.baseline and isinstance(untrained, Network):
             records["unpruned"] = self._baseline(untrained)
-        records["network"] = self._fit(pruned.network, "training", "train pruned network")
+        records["network"] = self._fit(pruned.network, _TRAINED, "train pruned network")
         return pruned.network, records
 
     def _channels(
@@ -156,10 +174,31 @@ class _Stages:
                 f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
                 "module of your own"
             )
+        if section.fit is not None:
+            return self._to_fit(section, untrained)
         pruning = SparseTraining(untrained, section.options(self._experiment.seed))
         records = self._pruned_meanwhile(section, untrained, pruning)
         write_sparse_report(self._report, f"Synapses pruned by {section.method}", pruning)
         return untrained, records | {"synapses": tuple(pruning.updates)}
+
+    def _to_fit(
+        self, section: SparseLearning, untrained: Network | FeedForward
+    ) -> tuple[_Untrained, dict[str, Any]]:
+        records: dict[str, Any] = {}
+        guide = deepcopy(untrained)
+        if section.baseline:
+            records["unpruned"] = self._baseline(guide)
+        network, fitted = self.fitted(section, untrained, guide)
+        return network, records | fitted
+
+    def fitted(
+        self, section: SparseLearning, start: Network | FeedForward, guide: Network | FeedForward
+    ) -> tuple[Network | FeedForward, dict[str, Any]]:
+        """Return a network that fits, trained from a start, and the records of that; see `FitStage`."""
+        stage = FitStage(self._experiment, section, self._encoded, self._folder, self._fit, self._progress)
+        fitted = stage.run(start, guide)
+        write_fit_report(self._report, fitted.record)
+        return fitted.network, fitted.history
 
     def _pruned_meanwhile(
         self,
@@ -172,7 +211,7 @@ class _Stages:
         if section.baseline:
             records["unpruned"] = self._baseline(deepcopy(untrained))
         stage = f"train and prune by {section.method}"
-        return records | {"network": self._fit(untrained, "training", stage, (pruning,))}
+        return records | {"network": self._fit(untrained, _TRAINED, stage, (pruning,))}
 
     @property
     def _report(self) -> Path:
@@ -187,7 +226,12 @@ class _Stages:
         return records
 
     def _fit(
-        self, network: _Untrained, state: str, stage: str, callbacks: tuple[Callback, ...] = ()
+        self,
+        network: _Untrained,
+        state: str,
+        stage: str,
+        callbacks: tuple[Callback, ...] = (),
+        epochs: int | None = None,
     ) -> tuple[EpochRecord, ...]:
         training = self._experiment.training
         penalty = ActivityPenalty(rate=training.rate_penalty, operation=training.operation_penalty)
@@ -197,31 +241,15 @@ class _Stages:
             network.learner if isinstance(network, OwnNetwork) else network,
             self._encoded.train,
             self._encoded.data.train.labels,
-            fit_options(self._experiment),
+            fit_options(self._experiment, epochs),
             seed=self._experiment.seed,
             validation=_validation(self._encoded),
             checkpoint=self._folder / state,
             callbacks=callbacks,
-            watch=no_watch if state == _UNPRUNED else self._watch,
+            watch=self._watch if state == _TRAINED else no_watch,
             progress=stage_progress(self._progress, stage),
             lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )
-
-
-def training_samples(experiment: Experiment) -> Stimulus:
-    """Return the training split of an experiment as it entered the network, with labels."""
-    encoded = load_data(experiment)
-    return encoded.first(len(encoded.data.train))
-
-
-def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
-    """Return how a network of an experiment is trained on with its integers: at a fiftieth of the rate."""
-    usual = fit_options(experiment, epochs)
-    return RepairOptions(
-        fit=replace(usual, learning_rate=usual.learning_rate / 50),
-        slope=experiment.surrogate_slope,
-        seed=experiment.seed,
-    )
 
 
 def _validation(encoded: EncodedData) -> ValidationSamples | None:
@@ -257,3 +285,53 @@ def _measured(
     tally = OutputTally(form.scale.names, form)
     tally.add([validation.scores(network)], part.labels, encoded.present(part))
     return {f"{name}_error": tally.result()}
+
+
+@enough_memory("pruning the run to fit")
+@draws()
+def prune_to_fit(
+    run: PathText,
+    folder: PathText,
+    fit: str,
+    *,
+    epochs: int | None = None,
+    progress: StageProgress = default_stages,
+) -> TrainedRun:
+    """Prune the network of a finished run until it fits, train it on, and write it as a run of its own.
+
+    An interrupted call continues when it is made again.
+
+    Args:
+        run: Folder of the finished run; it stays as it is.
+        folder: The new run folder; created if needed.
+        fit: What the network may take, such as `loihi1 cores=2`, `synops=20_000` or `flash=64 KiB`.
+        epochs: Epochs of training while it is pruned; by default a third of those of the run.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
+
+    Raises:
+        UsageError: The run has a network of one's own code, or the folder holds something else.
+        PruningError: No network fits that this one could become: says the nearest budget that is possible.
+    """
+    section = SparseLearning(method="gradual", fit=parse_fit(fit), baseline=False)
+    trained, folder = TrainedRun.load(run), path_of(folder, "folder")
+    start, before = trained.network, trained.experiment
+    if not isinstance(start, Network | FeedForward):
+        raise UsageError(f"'{run}' holds a network of code of your own, whose synapses are not known here")
+    wanted = count_of(
+        max(1, before.training.epochs // _FINE_TUNING) if epochs is None else epochs, "epochs", least=1
+    )
+    training = before.training.model_copy(update={"epochs": wanted})
+    changed = before.model_copy(update={"pruning": section, "training": training})
+    # Not every kind of network is pruned so: what reads a file says it.
+    experiment = parse_experiment(changed.model_dump(mode="json"))
+    check_claim(folder, experiment)
+    if (folder / RUN).is_file():
+        return TrainedRun.load(folder)
+    encoded = load_data(experiment)
+    require_possible(experiment, encoded, start)
+    claim(folder, experiment)
+    save_trained(start, folder / "unpruned")
+    stages = _Stages(experiment, folder, encoded, progress, no_watch)
+    network, records = stages.fitted(section, start, start)
+    _finish(experiment, folder, encoded, network, records | {"unpruned": trained.history.network})
+    return TrainedRun.load(folder)

@@ -17,6 +17,7 @@ from toolchain.pruning import (
     SparseOptions,
 )
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
+from toolchain.workflow.sections.fit import FitSection
 from toolchain.workflow.sections.numbers import Amount, Fraction, Positive, Share, Whole
 
 
@@ -139,11 +140,14 @@ class SparseLearning(Document):
     )
     l1: Amount = Field(default=1e-4, description="decay of magnitudes, in learning rates (deep rewiring)")
     temperature: Amount = Field(default=0.0, description="of the noise on weights (deep rewiring)")
+    fit: FitSection | None = later(
+        None, description="what the network has to fit, which then decides `fraction` and `allocation`"
+    )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
     def options(self, seed: int) -> SparseOptions:
         """Return the options of the pruning; what is drawn comes from `seed`."""
-        given = self.model_dump(exclude={"method", "baseline"})
+        given = self.model_dump(exclude={"method", "baseline", "fit"})
         return SparseOptions(method=SparseMethod(self.method), **given, seed=seed)
 
 

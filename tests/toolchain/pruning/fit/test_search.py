@@ -1,0 +1,102 @@
+"""The search for the largest network that fits, with a place that counts by itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.small_training import small_network
+from toolchain.errors import PruningError
+from toolchain.models import FeedForward, Network
+from toolchain.pruning.fit import BudgetLimit, FitSearch, SizeAnswer, SizeBudget
+from toolchain.pruning.fit.search import neurons_of
+from toolchain.pruning.fit.weighted_parts import parts_of, thinned
+
+_WHOLE = sum(part.count for part in parts_of(small_network()))
+
+
+def _budget(amount: int) -> SizeBudget:
+    return SizeBudget(limit=BudgetLimit.FLASH, amount=amount, target="c")
+
+
+def _place(prices: dict[str, float], each_neuron: float = 0.0):
+    def ask(network: Network | FeedForward) -> SizeAnswer:
+        charge = sum(prices[part.name] * part.count for part in parts_of(network))
+        charge += each_neuron * neurons_of(network)
+        return SizeAnswer(float(np.ceil(charge)), charge)
+
+    return ask
+
+
+@settings(max_examples=20)
+@given(amount=st.integers(70, 1200), recur=st.floats(0.2, 4))
+def test_the_plan_fits_and_a_few_more_synapses_would_not(amount: int, recur: float) -> None:
+    ask = _place({"encode": 1.0, "recur": recur, "decode": 1.0})
+    search = FitSearch(_budget(amount), ask)
+    plan = search.plan(small_network())
+    answer = ask(thinned(plan.of(small_network()), plan.counts))
+    assert answer.amount is not None
+    assert answer.amount <= amount
+    if sum(plan.counts.values()) < _WHOLE and not plan.neurons:
+        assert answer.amount >= 0.9 * amount - 2
+        # What is charged decides what a synapse of a connection costs.
+        dearest = max(plan.prices.values())
+        assert plan.prices["recur"] == pytest.approx(min(dearest, max(recur, 1) / max(recur, 1)), abs=1)
+
+
+def test_a_network_that_fits_is_left_whole() -> None:
+    search = FitSearch(_budget(10_000), _place({"encode": 1.0, "recur": 1.0, "decode": 1.0}))
+    plan = search.plan(small_network())
+    assert sum(plan.counts.values()) == _WHOLE
+    assert [step.fits for step in search.steps] == [True]
+
+
+def test_dear_connections_become_sparser() -> None:
+    def left(price: float) -> float:
+        search = FitSearch(_budget(100), _place({"encode": 1.0, "recur": price, "decode": 1.0}))
+        plan = search.plan(small_network())
+        return plan.counts["recur"] / sum(plan.counts.values())
+
+    assert left(4.0) < left(1.0) < left(0.1)
+
+
+def test_neurons_go_where_they_are_what_is_charged() -> None:
+    network = small_network()
+    ask = _place({"encode": 0.1, "recur": 0.1, "decode": 0.1}, each_neuron=10)
+    search = FitSearch(_budget(200), ask)
+    search.require_possible(network)
+    plan = search.plan(network)
+    small = plan.of(network)
+    assert isinstance(small, Network)
+    assert small.layer("readout").size == 2
+    assert len(plan.neurons["hidden"]) == small.layer("hidden").size < 18
+    assert ask(thinned(small, plan.counts)).amount == pytest.approx(200, abs=12)
+
+
+def test_a_budget_below_the_smallest_network_says_the_smallest() -> None:
+    search = FitSearch(_budget(20), _place({"encode": 1.0, "recur": 1.0, "decode": 1.0}, each_neuron=10))
+    with pytest.raises(PruningError, match="nearest budget that is possible is 3[0-9] bytes of flash"):
+        search.require_possible(small_network())
+    with pytest.raises(PruningError, match="cannot be met"):
+        search.plan(small_network())
+    nothing = FitSearch(_budget(20), lambda _: SizeAnswer(None, 1.0))
+    with pytest.raises(PruningError, match="takes more than a core holds"):
+        nothing.require_possible(small_network())
+
+
+def test_operations_are_the_prices_where_they_are_charged() -> None:
+    rates = {"encode": 3.0, "recur": 1.0, "decode": 1.0}
+
+    def ask(network: Network | FeedForward) -> SizeAnswer:
+        operations = {part.name: rates[part.name] * part.count for part in parts_of(network)}
+        return SizeAnswer(sum(operations.values()), sum(operations.values()), operations)
+
+    plan = FitSearch(_budget(150), ask).plan(small_network())
+    assert plan.prices == pytest.approx({"encode": 1.0, "recur": 1 / 3, "decode": 1 / 3})
+
+
+def test_a_trained_network_that_does_not_fit_any_more_is_pruned_further() -> None:
+    prices = {"encode": 1.0, "recur": 1.0, "decode": 1.0}
+    search = FitSearch(_budget(100), _place(prices))
+    counts = search.shrunk(small_network(), prices, 0.9)
+    assert 80 <= sum(counts.values()) <= 90

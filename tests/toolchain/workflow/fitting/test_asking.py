@@ -1,0 +1,31 @@
+"""What a place says of a network is promised for all samples, not only for those that were looked at."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.small_run import small_experiment
+from toolchain.pruning.fit import BudgetLimit, SizeBudget
+from toolchain.workflow.fitting import asking
+from toolchain.workflow.fitting.asking import FitQuestion
+
+
+@pytest.mark.parametrize(("in_order", "expected"), [(3, 3), (None, 2)])
+def test_cores_are_those_of_the_layout_that_knows_of_no_samples(
+    in_order: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit_activity(*_: object, **__: object) -> Any:
+        order = None if in_order is None else SimpleNamespace(cores=in_order)
+        fit = SimpleNamespace(cores=(1, 2), in_order=order, utilization=lambda core: {"words": core / 4})
+        return SimpleNamespace(fit=fit)
+
+    monkeypatch.setattr(asking, "fit_activity", fit_activity)
+    monkeypatch.setattr(asking, "observe_activity", lambda *_: None)
+    build: Any = SimpleNamespace(
+        fixed_graph=None, stimulus_for=lambda _: SimpleNamespace(take=lambda _: None)
+    )
+    data: Any = None
+    budget = SizeBudget(limit=BudgetLimit.CORES, amount=2, target="loihi1")
+    answer = FitQuestion(budget, small_experiment(), data).of_build(build)
+    assert (answer.amount, answer.charge) == (expected, 0.75)

@@ -1,0 +1,96 @@
+"""Networks are pruned until the place they run on has room for them, and runs say how."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.small_run import small_experiment
+from toolchain.errors import PruningError, TargetError, UnknownNameError, UsageError
+from toolchain.progress import no_stages
+from toolchain.target.registry import load_memories
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.train import prune_to_fit, train
+
+_ROOMY = "bram=10 KiB"
+"""A budget that the whole network fits."""
+
+
+def _experiment(fit: dict[str, object], **changes: object) -> Experiment:
+    document: dict[str, object] = {
+        "data": {"name": "digits", "validation_fraction": 0.05, "train_samples": 200, "test_samples": 40},
+        "pruning": {"fit": fit, "baseline": False},
+        "quantization": {"rounding": "nearest"},
+    }
+    return small_experiment(**(document | changes))
+
+
+def _memory(folder: Path) -> int:
+    return sum(load_memories("rtl").memory_bytes(compile_run(folder, target="rtl").fixed_graph).values())
+
+
+def test_a_network_is_trained_to_fit_and_its_run_compiles_to_what_was_promised(tmp_path: Path) -> None:
+    run = train(_experiment({"bram": 2500}), tmp_path, no_stages)
+    record = run.history.fit
+    assert record is not None
+    assert _memory(tmp_path) == record.amount <= record.allowed == 2500
+    assert record.amount > 2000
+    assert record.steps[-1].what == "after the training"
+    assert record.steps[-1].accuracy is not None
+    assert sum(run.history.synapses[-1].living) == sum(each.after for each in record.connections)
+    assert "2,500 bytes" in (tmp_path / "pruning" / "report.html").read_text()
+    assert TrainedRun.load(tmp_path).history == run.history
+
+
+def test_a_finished_run_is_pruned_to_fit_and_an_interrupted_pruning_continues(
+    small_run: Path, tmp_path: Path
+) -> None:
+    stopped = False
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal stopped
+        del total
+        if stage.startswith("train and prune") and done == 1 and not stopped:
+            stopped = True
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune_to_fit(small_run, tmp_path / "a", _ROOMY, epochs=2, progress=progress)
+    went_on = prune_to_fit(small_run, tmp_path / "a", _ROOMY, epochs=2, progress=no_stages)
+    assert went_on.history.fit is not None
+    at_once = prune_to_fit(small_run, tmp_path / "b", _ROOMY, epochs=2, progress=no_stages)
+    assert went_on.history == at_once.history
+    assert went_on.unpruned is not None
+    with pytest.raises(UsageError, match="run of another experiment"):
+        prune_to_fit(small_run, tmp_path / "a", "bram=1700 B", epochs=2, progress=no_stages)
+
+
+def test_bits_and_synapses_are_chosen_together_on_validation_samples(tmp_path: Path) -> None:
+    fit: dict[str, object] = {"bram": "10 KiB", "weight_bits": [8, 4]}
+    run = train(_experiment(fit), tmp_path, no_stages)
+    record = run.history.fit
+    assert record is not None
+    assert [each.weight_bits for each in record.candidates] == [4, 8]
+    best = max(record.candidates, key=lambda each: (each.accuracy or 0, -(each.weight_bits or 0)))
+    assert run.experiment.quantization.weight_bits == record.weight_bits == best.weight_bits
+    assert run.experiment.quantization.qat_epochs == record.qat_epochs == 1
+    assert "Bits and synapses" in (tmp_path / "pruning" / "report.html").read_text()
+
+
+def test_what_cannot_fit_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(PruningError, match="nearest budget that is possible is [0-9]+ bytes of memory"):
+        train(_experiment({"bram": 100}), folder, no_stages)
+    with pytest.raises(TargetError, match="has no cores to fill"):
+        train(_experiment({"target": "emulator", "cores": 1}), folder, no_stages)
+    with pytest.raises(TargetError, match="writes no programs for processors"):
+        train(_experiment({"target": "loihi1", "flash": "1 KiB"}), folder, no_stages)
+    with pytest.raises(TargetError, match="lays out no memories"):
+        train(_experiment({"target": "c", "bram": "1 KiB"}), folder, no_stages)
+    with pytest.raises(UnknownNameError, match="did you mean 'loihi1'"):
+        train(_experiment({"target": "lohi1", "cores": 1}), folder, no_stages)
+    none = {"name": "digits", "train_samples": 200, "test_samples": 40}
+    with pytest.raises(PruningError, match="chosen by samples for validation"):
+        train(_experiment({"bram": 4000, "weight_bits": "any"}, data=none), folder, no_stages)
+    assert not folder.exists()
