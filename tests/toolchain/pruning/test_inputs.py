@@ -6,6 +6,7 @@ import torch
 
 from toolchain.errors import PruningError
 from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.models.neurons import MaskedSynapses
 from toolchain.pruning import thin_inputs
 
 
@@ -14,8 +15,14 @@ def _network(rng: np.random.Generator, channels: int = 16) -> Network:
     return build_hrsnn(shape, rng)
 
 
+def _synapses(network: Network, name: str) -> MaskedSynapses:
+    synapses = network.synapses[name]
+    assert isinstance(synapses, MaskedSynapses)
+    return synapses
+
+
 def _weights(network: Network, name: str) -> np.ndarray:
-    return network.synapses[name].effective.detach().double().numpy()
+    return _synapses(network, name).effective.detach().double().numpy()
 
 
 @pytest.mark.parametrize("strongest", [False, True])
@@ -47,9 +54,10 @@ def test_the_network_given_stays_and_absent_synapses_learn_nothing(rng: np.rando
     thin = thin_inputs(network, "hidden", 0.25, rng)
     assert np.array_equal(_weights(network, "encode"), before)
     thin(torch.ones(2, 5, 16)).scores.sum().backward()
-    synapses = thin.synapses["encode"]
+    synapses = _synapses(thin, "encode")
     gradient = synapses.weight.grad
     assert gradient is not None
+    assert synapses.mask is not None
     assert not gradient[~synapses.mask].any()
 
 

@@ -10,7 +10,8 @@ import torch
 
 from tests.small_run import recurrent_of, small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
-from toolchain.models import InputCode
+from toolchain.models import FeedForward, InputCode, Network
+from toolchain.models.neurons import MaskedSynapses
 from toolchain.workflow.prune import prune
 from toolchain.workflow.run_folder import TrainedRun, can_continue, is_run
 from toolchain.workflow.train import train
@@ -101,6 +102,12 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
         TrainedRun.load(folder)
 
 
+def _synapses(network: Network | FeedForward, name: str) -> int:
+    synapses = recurrent_of(network).synapses[name]
+    assert isinstance(synapses, MaskedSynapses)
+    return synapses.count
+
+
 @pytest.mark.parametrize("method", ["lnp", "activity", "magnitude", "random"])
 def test_inputs_leave_too_if_asked_for(method: str, tmp_path: Path) -> None:
     section = {"method": method, "neurons": 20, "synapse_fraction": 0.2, "iterations": 2}
@@ -109,9 +116,9 @@ def test_inputs_leave_too_if_asked_for(method: str, tmp_path: Path) -> None:
         prune(small_experiment(pruning=section | {"input_fraction": share}), tmp_path / folder).network
         for share, folder in zip((1.0, 0.25), folders, strict=True)
     )
-    counts = [recurrent_of(each).synapses["encode"].count for each in (whole, thin)]
+    counts = [_synapses(each, "encode") for each in (whole, thin)]
     assert counts[1] == pytest.approx(0.25 * counts[0], rel=0.1)
-    assert recurrent_of(thin).synapses["recur"].count == recurrent_of(whole).synapses["recur"].count
+    assert _synapses(thin, "recur") == _synapses(whole, "recur")
 
 
 def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.graphs import chain, dense, lif
-from tests.nodes import neurons_of, weights_of
+from tests.nodes import node_of
+from toolchain import ir
 from toolchain.ir import Decode, Graph
 from toolchain.passes import QuantizeGraph
 
@@ -18,6 +20,10 @@ def _readout(weights: Any, **changes: Any) -> Graph:
     return chain(dense("decode", "x", values), neurons, shape=(values.shape[1],), decode=Decode.LAST_V)
 
 
+def _integers(graph: Graph) -> NDArray[Any]:
+    return np.asarray(node_of(graph, "decode", ir.FixedDense).weights)
+
+
 @pytest.mark.parametrize("per_neuron", [True, False])
 def test_a_readout_neuron_without_synapses_does_not_hold_down_the_scale_of_the_others(
     *, per_neuron: bool
@@ -25,21 +31,21 @@ def test_a_readout_neuron_without_synapses_does_not_hold_down_the_scale_of_the_o
     weights = [[0.011, -0.003], [-0.002, 0.009]]
     quantize = QuantizeGraph(per_neuron=per_neuron, steps=10)
     alone, beside = quantize(_readout(weights)), quantize(_readout([*weights, [0.0, 0.0]]))
-    assert np.array_equal(weights_of(beside, "decode")[:2], weights_of(alone, "decode"))
-    assert np.abs(weights_of(alone, "decode")).max() > 100
-    assert len(set(neurons_of(beside, "readout").scale)) == 1
+    assert np.array_equal(_integers(beside)[:2], _integers(alone))
+    assert np.abs(_integers(alone)).max() > 100
+    assert len(set(node_of(beside, "readout", ir.FixedLif).scale)) == 1
 
 
 def test_a_readout_without_any_synapse_becomes_integers() -> None:
     fixed = QuantizeGraph(steps=10)(_readout([[0.0, 0.0], [0.0, 0.0]]))
-    assert not weights_of(fixed, "decode").any()
+    assert not _integers(fixed).any()
 
 
 def test_a_neuron_of_a_bias_alone_has_a_fine_threshold() -> None:
     silent = [[0.4, 0.2], [0.0, 0.0]]
     neurons = lif("n", ("w",), 2, vth=0.37, bias=np.array([0.0, 0.05]))
     fixed = QuantizeGraph(steps=10)(chain(dense("w", "x", np.array(silent)), neurons, shape=(2,)))
-    after = neurons_of(fixed, "n")
+    after = node_of(fixed, "n", ir.FixedLif)
     assert after.vth[1] / after.scale[1] == pytest.approx(0.37, rel=1e-3)
     bias = after.bias_mantissa[1] * 2.0 ** after.bias_exponent[1] / (64 * after.scale[1])
     assert bias == pytest.approx(0.05, rel=1e-2)
@@ -49,4 +55,4 @@ def test_a_neuron_without_synapses_does_not_lack_a_threshold_profile() -> None:
     neurons = lif("n", ("w",), 2, vth=0.37)
     graph = chain(dense("w", "x", np.array([[0.4, 0.2], [0.0, 0.0]])), neurons, shape=(2,))
     fixed = QuantizeGraph(threshold_profiles=1, steps=10)(graph)
-    assert len(set(neurons_of(fixed, "n").vth)) == 1
+    assert len(set(node_of(fixed, "n", ir.FixedLif).vth)) == 1

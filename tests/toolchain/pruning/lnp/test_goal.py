@@ -55,7 +55,7 @@ def test_without_conditions_the_best_that_are_there_stay_and_the_best_others_ret
 
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
 def test_the_signs_have_their_shares_of_what_is_possible(seed: int, share: float) -> None:
-    case = _case(seed, 20) | {"targets": None}
+    case: dict[str, Any] = _case(seed, 20) | {"targets": None}
     goal = int(share * case["possible"].sum())
     stays = met_goal(**case, goal=goal)
     negative = case["sign"] < 0
