@@ -36,7 +36,10 @@ ARMS = {
     "rigl": "RigL",
     "set": "SET",
 }
-PRUNED = {"gradual": {"allocation": "global"}, "gradual_layers": {"method": "gradual"}}
+PRUNED = {
+    "gradual": {"allocation": "global", "price": "synapse"},
+    "gradual_layers": {"method": "gradual", "allocation": "erdos_renyi", "price": "synapse"},
+}
 """What arms have under `[pruning]` beside the method that they are called."""
 
 

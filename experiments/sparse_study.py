@@ -34,9 +34,11 @@ FRACTIONS = (0.2, 0.1, 0.05, 0.02, 0.01)
 WIDE = ("spoken_wide",)
 WHOLE, CHANCE = "whole", "static"
 SPARSE = (CHANCE, "gradual", "set", "rigl", "deep_rewiring", "snip", "synflow")
+LAYERS = {"allocation": "erdos_renyi", "price": "synapse"}
 VARIANTS: dict[str, dict[str, str]] = {
-    "gradual_global": {"method": "gradual", "allocation": "global"},
-    "gradual_operations": {"method": "gradual", "price": "operations"},
+    "gradual": {"method": "gradual"} | LAYERS,
+    "gradual_global": {"method": "gradual"} | LAYERS | {"allocation": "global"},
+    "gradual_operations": {"method": "gradual"} | LAYERS | {"price": "operations"},
     "gradual_global_operations": {"method": "gradual", "allocation": "global", "price": "operations"},
     "rigl_operations": {"method": "rigl", "price": "operations"},
     "snip_operations": {"method": "snip", "price": "operations"},
@@ -89,7 +91,8 @@ def arms_at(task: str, fraction: float) -> Sequence[str]:
         return CHANCE, *AHEAD[:1]
     if fraction < 0.02:
         return CHANCE, *AHEAD
-    return (*SPARSE, *VARIANTS, *BEFORE) if fraction == 0.05 else (*SPARSE, *VARIANTS)
+    both = (*SPARSE, *VARIANTS) if fraction < 0.05 else (*SPARSE, *VARIANTS, *BEFORE)
+    return tuple(dict.fromkeys(both))
 
 
 def pruning_of(arm: str, fraction: float, neurons: int) -> Any:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.workflow.experiment import Experiment, load_experiment
+from toolchain.workflow.demo import demo_experiment
+from toolchain.workflow.experiment import load_experiment, parse_experiment
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
+def test_the_experiment_file_is_the_demo_and_shows_the_defaults_but_of_its_pruning(repository: Path) -> None:
     path = repository / "examples" / "digits.toml"
-    assert load_experiment(path) == Experiment()
+    demo = load_experiment(path)
+    assert demo == demo_experiment()
+    assert demo.model_copy(update={"pruning": parse_experiment({}).pruning}) == parse_experiment({})
     text = path.read_text()
     for name in ("reset_amount", "surrogate_slope"):
         text = text.replace(f"# {name}", name)
     shown = tomllib.loads(text)
-    for section, values in Experiment().model_dump().items():
+    for section, values in demo.model_dump().items():
         keys = values if isinstance(values, dict) else ()
         assert set(keys) == set(shown[section] if keys else ()), section
 

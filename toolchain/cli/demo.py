@@ -26,11 +26,10 @@ def demo(
 ) -> None:
     """Prune and train a network on handwritten digits, make it integers, run it on Lava, compare."""
     from toolchain.cli.compare import print_comparison
-    from toolchain.workflow.demo import check_demo_output, run_demo
-    from toolchain.workflow.experiment import parse_experiment
+    from toolchain.workflow.demo import check_demo_output, demo_experiment, run_demo
 
     check_demo_output(output)
-    experiment = parse_experiment({"seed": seed})
+    experiment = demo_experiment(seed)
     with stages(quiet=as_json) as progress:
         result, _, judgement = run_demo(output, experiment=experiment, lava_images=images, progress=progress)
     if as_json:

@@ -14,7 +14,7 @@ from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_folder import MANIFEST, Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_trained
-from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.judgement import Judgement
 from toolchain.workflow.run_folder import EXPERIMENT, can_continue
 from toolchain.workflow.train import train
@@ -60,6 +60,19 @@ class DemoResult:
     seconds: float
 
 
+def demo_experiment(seed: int = 0) -> Experiment:
+    """Return the experiment of the demo, which is `examples/digits.toml`.
+
+    Its pruning keeps few neurons, so that it fits small chips and boards, and has the settings of the first
+    release: the figures that are published of the demo's network are of no other one.
+
+    Args:
+        seed: Seed of weights, pruning and the order of samples.
+    """
+    pruning = {"method": "lnp", "attribution": "auto", "balanced": False}
+    return parse_experiment({"seed": seed, "pruning": pruning})
+
+
 def run_demo(
     folder: Path,
     *,
@@ -77,7 +90,7 @@ def run_demo(
     """
     started = time.monotonic()
     load_target(STANDALONE).check()
-    experiment = experiment or Experiment()
+    experiment = experiment or demo_experiment()
     if experiment.pruning is None or not experiment.pruning.baseline:
         raise UsageError(
             "the demo compares with the unpruned network; it needs [pruning] with baseline = true"

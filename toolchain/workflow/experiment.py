@@ -47,7 +47,7 @@ class Experiment(Document):
     encoding: CodeOptions = Field(default=IntensityCode(), description="how samples become spikes")
     model: ModelOptions = Field(default=RecurrentModel(), description="the network before pruning")
     pruning: PruningOptions | None = Field(
-        default=SynapsePruning(), description="leave out with `pruning = false`"
+        default=SparseLearning(method="gradual"), description="leave out with `pruning = false`"
     )
     training: TrainingSection = Field(default=TrainingSection(), description="how the network learns")
     quantization: QuantizationSection = later(
@@ -107,12 +107,21 @@ def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a 
 
 
 def _complete_pruning(content: dict[str, Any], model: object) -> None:
-    """Say by which method a model is pruned, if the file does not, or that it is not pruned."""
+    """Say by which method a model is pruned, if the file does not, or that it is not pruned.
+
+    A file that says what only the pruning of untrained networks knows, such as `neurons`, means `lnp`, which
+    was once what all files meant.
+    """
     pruning = content.get("pruning", {})
     if pruning is False or ("pruning" not in content and model == "module"):
         content["pruning"] = None
     elif isinstance(pruning, Mapping):
-        method = "gradual" if "fit" in pruning else "sca" if model in CONVOLUTIONAL else "lnp"
+        older = SynapsePruning.model_fields.keys() - SparseLearning.model_fields.keys()
+        method = "gradual"
+        if older & pruning.keys():
+            method = "lnp"
+        elif model in CONVOLUTIONAL and "fit" not in pruning:
+            method = "sca"
         content["pruning"] = {"method": method} | dict(pruning)
 
 

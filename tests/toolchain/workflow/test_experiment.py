@@ -123,7 +123,7 @@ def test_pruning_can_be_left_out() -> None:
         ({"pruning": {"method": "rigl", "allocation": "global"}}, "pruning.method", "no global allocation"),
         ({"pruning": {"method": "synflow", "price": "operations"}}, "pruning.method", "weigh operations"),
         ({"pruning": {"method": "scaa"}}, "pruning.method", "got 'scaa'; did you mean 'sca'"),
-        ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'lnp': it belongs to sca"),
+        ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'gradual': it belongs to sca"),
         ({"quantization": {"weight_bits": 16}}, "quantization.weight_bits", "at most 15"),
         ({"quantization": {"bits": 4}}, "quantization.bits", "is not known"),
         ({"pruning": {"neurons": 600}}, "pruning.neurons", "at most model.neurons = 512"),

@@ -84,9 +84,10 @@ class SparseOptions:
         fraction: Share of the synapses of the untrained network that the trained one has, over all
             connections that are pruned together.
         connections: Names of those connections; empty for all.
-        allocation: How many each of them gets; by default `GLOBAL` of SNIP and SynFlow, `ERDOS_RENYI` of
-            others.
-        price: What a synapse costs. By operations, what is divided by it is what the loss would lose with a
+        allocation: How many each of them gets; by default `GLOBAL` where the method has scores that compare
+            (gradual, SNIP, SynFlow), `ERDOS_RENYI` of others.
+        price: What a synapse costs; by default its operations in gradual pruning, elsewhere all cost the
+            same. By operations, what is divided by it is what the loss would lose with a
             synapse, the running mean of `(w dL/dw)^2` (gradual, SET, RigL), the square of the gradient of an
             absent one (RigL), or the saliency (SNIP).
         batches: Batches whose gradients decide, of SNIP; they teach nothing else. At most one epoch.
@@ -100,11 +101,11 @@ class SparseOptions:
         seed: Seed of what is drawn.
     """
 
-    method: SparseMethod = SparseMethod.RIGL
+    method: SparseMethod = SparseMethod.GRADUAL
     fraction: float = 0.05
     connections: tuple[str, ...] = ()
     allocation: Allocation | None = None
-    price: Price = Price.SYNAPSE
+    price: Price | None = None
     batches: int = 4
     rounds: int = 100
     interval: int = 20
@@ -121,7 +122,7 @@ class SparseOptions:
             fraction=positive_share,
             connections=names_of,
             allocation=optional(choice(Allocation)),
-            price=choice(Price),
+            price=optional(choice(Price)),
             batches=whole(1),
             rounds=whole(1),
             interval=whole(1),
@@ -135,8 +136,8 @@ class SparseOptions:
             raise PruningError(
                 "in soft deep rewiring, synapses come back by noise alone; give it a temperature above 0"
             )
-        method, scored = self.method, self.method.chooses_once or self.method is SparseMethod.GRADUAL
-        if self.allocated is Allocation.GLOBAL and not scored:
+        method = self.method
+        if self.allocated is Allocation.GLOBAL and not self._scored:
             raise PruningError(
                 f"'{method.value}' has no scores that compare between connections, so no global allocation; "
                 "use erdos_renyi or uniform, or gradual, snip or synflow"
@@ -152,7 +153,18 @@ class SparseOptions:
         """How many synapses each connection gets."""
         if self.allocation is not None:
             return self.allocation
-        return Allocation.GLOBAL if self.method.chooses_once else Allocation.ERDOS_RENYI
+        return Allocation.GLOBAL if self._scored else Allocation.ERDOS_RENYI
+
+    @property
+    def priced(self) -> Price:
+        """What a synapse costs."""
+        if self.price is not None:
+            return self.price
+        return Price.OPERATIONS if self.method is SparseMethod.GRADUAL else Price.SYNAPSE
+
+    @property
+    def _scored(self) -> bool:
+        return self.method.chooses_once or self.method is SparseMethod.GRADUAL
 
     def renews(self, step: int, total: int) -> bool:
         """Return whether synapses are renewed at a step.

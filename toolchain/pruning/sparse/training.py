@@ -75,7 +75,7 @@ class SparseTraining(Callback):
             self._least = least_of(self.before, targets, self.total)
         self.saliency: list[Tensor] = []
         self._prices = None
-        if options.price is Price.OPERATIONS:
+        if options.priced is Price.OPERATIONS:
             self._prices = OperationPrices(self.connections)
         self._chance = torch.Generator().manual_seed(options.seed)
         self._rewired: tuple[RewiredConnection, ...] = ()

@@ -124,12 +124,12 @@ class SparseLearning(Document):
     allocation: Allocation | None = Field(
         default=None,
         description="synapses of each connection: by the neurons it joins (erdos_renyi), uniform, or by one "
-        "threshold for all (global); by default global of snip and synflow, erdos_renyi of others",
+        "threshold for all (global); by default global of gradual, snip and synflow, erdos_renyi of others",
     )
-    price: Price = later(
-        default=Price.SYNAPSE,
+    price: Price | None = later(
+        None,
         description="what a synapse costs where the worst leave: each the same (synapse), or the messages of "
-        "its source (operations: gradual, set, rigl, snip)",
+        "its source (operations: gradual, set, rigl, snip); by default operations of gradual",
     )
     batches: Positive = later(default=4, description="first batches, which only choose (snip)")
     rounds: Positive = later(default=100, description="rounds of the choice (synflow)")
