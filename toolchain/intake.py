@@ -350,6 +350,8 @@ def _label_advice(array: NDArray[Any]) -> str:
 
 
 def _limits(least: float, most: float, above: float, below: float) -> str:
+    if above >= least:
+        least = -math.inf  # said by the other
     parts = [
         f"{word} {limit:g}"
         for word, limit in (("at least", least), ("above", above), ("at most", most), ("below", below))

@@ -52,7 +52,7 @@ def test_a_run_is_pruned_to_fit_by_a_command(
     ("words", "code", "message"),
     [
         (["--fit", "bram=100 B"], 3, "the nearest budget that is possible is"),
-        (["--fit", "cores=2"], 2, "name it, such as"),
+        (["--fit", "cores=2"], 2, "in one line 'loihi1 cores=2'"),
         (["--fit", "emulator cores=2"], 3, "has no cores to fill"),
         (["--epochs", "2"], 2, "--epochs does nothing without --fit"),
     ],

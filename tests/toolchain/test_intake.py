@@ -192,6 +192,11 @@ def test_only_positive_infinity_is_allowed_where_infinity_is() -> None:
             intake.real_of(value, "clip", above=0, infinite=True)
 
 
+def test_of_two_lower_limits_the_stricter_is_named() -> None:
+    with pytest.raises(ArgumentError, match="^fraction: expected a number above 0 and at most 1, got 5"):
+        intake.real_of(5, "fraction", least=0, above=0, most=1)
+
+
 @pytest.mark.parametrize("value", ["lava", 3, None, {"lava"}, [1], ("lava", None), b"lava"])
 def test_one_text_is_not_a_sequence_of_its_letters(value: object) -> None:
     assert intake.names_of(np.array(["lava", "onnx"]), "exact") == ("lava", "onnx")

@@ -66,12 +66,14 @@ def _print(trained: "TrainedRun") -> None:
         out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
     if history.unpruned:
-        out.print(f"the unpruned network, to compare: {_reached(history.unpruned[-1])}")
+        # A run that is pruned to fit may have been sparse before.
+        before = "unpruned network" if history.fit is None else "network before it was pruned to fit"
+        out.print(f"the {before}, to compare: {_reached(history.unpruned[-1])}", soft_wrap=True)
     if history.channels:
         living = ", ".join(map(str, history.channels[-1].living))
         out.print(f"channels that are left, by layer: {living}", soft_wrap=True)
-    if history.synapses:
-        left = ", ".join(f"{count:,}" for count in history.synapses[-1].living)
+    if history.synapses and history.fit is None:
+        left = ", ".join(f"{name} {count:,}" for name, count in trained.synapses_left.items())
         out.print(f"synapses that are left, by connection: {left}", soft_wrap=True)
     out.print(f"trained {count}, {_reached(last)}")
     for name, errors in (("validation", history.validation_error), ("test", history.test_error)):

@@ -30,7 +30,7 @@ def load_chip(name: str) -> ChipTarget:
     if not isinstance(target, ChipTarget):
         raise TargetError(
             f"target '{name}' has no cores to fill",
-            'check the build against a chip: `target="loihi1"`, or loihi2; or a processor: `target="c"`',
+            'name a chip, "loihi1" or "loihi2"; a processor, "c", has flash and RAM in their place',
         )
     return target
 
@@ -46,7 +46,7 @@ def load_writer(name: str) -> ProcessorTarget:
     if not isinstance(target, ProcessorTarget):
         raise TargetError(
             f"target '{name}' writes no programs for processors",
-            'check the build against a processor with `target="c"`',
+            'name "c", which does; a chip such as "loihi1" has cores in their place',
         )
     return target
 

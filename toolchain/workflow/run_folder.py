@@ -28,6 +28,7 @@ from toolchain.intake import PathText, check_type, path_of
 from toolchain.models import FeedForward, Network
 from toolchain.pruning import ChannelUpdate, LnpRecord, SynapseUpdate
 from toolchain.pruning.fit import FitRecord
+from toolchain.pruning.sparse.connections import connections_of
 from toolchain.training import (
     NETWORK_FILES,
     EpochRecord,
@@ -40,6 +41,7 @@ from toolchain.training import (
 from toolchain.workflow.build_facts import OwnFacts
 from toolchain.workflow.experiment import Experiment, read_experiment
 from toolchain.workflow.own_code import OwnCode, digest_of_file
+from toolchain.workflow.sections.pruning import SparseLearning
 
 RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
@@ -133,7 +135,7 @@ class RunDocument(SealedDocument):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedRun:
     """A finished training.
 
@@ -163,12 +165,26 @@ class TrainedRun:
     own: OwnFacts | None = None
     encoder: RawEncoder | None = None
 
+    def __repr__(self) -> str:
+        """Return one line, since all parts would fill pages of a console."""
+        data, model, test = self.experiment.data, self.experiment.model, self.history.test
+        reached = "" if test is None else f", test accuracy {test:.2f} %"
+        return f"TrainedRun: data '{data.name}', network '{model.name}', seed {self.experiment.seed}{reached}"
+
     @property
     def still_steps(self) -> int | None:
         """Steps for which a picture is shown; None where samples are sequences."""
         if isinstance(self.network, FeedForward):
             return self.network.steps
         return None if self.own is None else self.own.still_steps
+
+    @property
+    def synapses_left(self) -> dict[str, int]:
+        """Synapses of every connection that sparse training pruned, by its name; empty without it."""
+        section = self.experiment.pruning
+        if not isinstance(section, SparseLearning) or not isinstance(self.network, Network | FeedForward):
+            return {}
+        return {each.name: each.count for each in connections_of(self.network, section.connections)}
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:

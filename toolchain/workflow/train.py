@@ -178,7 +178,7 @@ class _Stages:
             return self._to_fit(section, untrained)
         pruning = SparseTraining(untrained, section.options(self._experiment.seed))
         records = self._pruned_meanwhile(section, untrained, pruning)
-        write_sparse_report(self._report, f"Synapses pruned by {section.method}", pruning)
+        write_sparse_report(self._report, f"Sparse training, method {section.method}", pruning)
         return untrained, records | {"synapses": tuple(pruning.updates)}
 
     def _to_fit(

@@ -26,6 +26,9 @@ def test_a_sparse_convolutional_network_is_trained_compiled_and_compared(tmp_pat
     weights = 9 * 4 + 9 * 4 * 6 + 6 * 4 * 12 + 12 * 10
     assert sum(last.living) == round(0.2 * weights)
     assert isinstance(run.network, FeedForward)
+    assert list(run.synapses_left) == ["conv1", "conv2", "hidden1", "classifier"]
+    assert all(now <= last for now, last in zip(run.synapses_left.values(), last.living, strict=True))
+    assert repr(run).startswith("TrainedRun: data 'digits', network 'vgg', seed 0, test accuracy")
     page = (tmp_path / "run" / "pruning" / "report.html").read_text()
     assert "hidden1: " in page
     build = compile_run(tmp_path / "run", target="emulator")

@@ -85,7 +85,8 @@ class FitRecord:
             sum(getattr(each, part) for each in self.connections) for part in ("before", "after")
         )
         bits = "" if self.weight_bits is None else f", weights of {self.weight_bits} bits"
+        whole = ", so that none had to leave" if after == before else ""
         return (
             f"fits {self.budget}: takes {self.amount:,.0f} {self.unit} with {after:,} of {before:,} synapses"
-            f"{bits}"
+            f"{whole}{bits}"
         )

@@ -66,7 +66,9 @@ class FitSection(Document):
         limit = given[0]
         target = self.target or _USUAL.get(limit)
         if target is None:
-            raise PruningError("cores are those of a chip; name it, such as `target = 'loihi1'`")
+            raise PruningError(
+                "cores are those of a chip; name it: `target = 'loihi1'`, in one line 'loihi1 cores=2'"
+            )
         if self.profile is not None and limit in {BudgetLimit.SYNOPS, BudgetLimit.BRAM}:
             raise PruningError(f"a profile does nothing for {limit.value}; leave it out")
         amount = getattr(self, limit.value)

@@ -50,7 +50,7 @@ def test_every_limit_has_its_place(
     [
         ({"fit": {}}, "expected one limit to fit, of cores, synops, flash, ram, bram; got none"),
         ({"fit": {"flash": 1000, "ram": 1000}}, "got flash and ram"),
-        ({"fit": {"cores": 2}}, "name it, such as"),
+        ({"fit": {"cores": 2}}, "name it: `target"),
         ({"fit": {"flash": "64 pounds"}}, "pruning.fit"),
         ({"fit": {"synops": 0}}, "pruning.fit.synops"),
         ({"fit": {"synops": 10, "profile": "x"}}, "a profile does nothing"),
@@ -81,7 +81,7 @@ def test_a_line_is_a_budget() -> None:
     [
         ("", "expected one limit"),
         ("loihi1", "got none"),
-        ("cores=2", "name it, such as"),
+        ("cores=2", "name it: `target"),
         ("loihi1 cores=two", "expected a whole number, got 'two'"),
         ("flash=64 KiB ram=2 KiB", "got flash and ram"),
         ("synops=1 synops=2", "twice"),

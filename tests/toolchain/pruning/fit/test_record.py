@@ -1,0 +1,25 @@
+"""Outcomes of pruning to fit in words."""
+
+from toolchain.pruning.fit import FitRecord, FittedPart
+
+
+def _record(after: int) -> FitRecord:
+    return FitRecord(
+        budget="2 cores on loihi1",
+        limit="cores",
+        target="loihi1",
+        allowed=2,
+        amount=2,
+        unit="cores",
+        connections=(FittedPart("recur", 1200, after),),
+        layers=(),
+        steps=(),
+    )
+
+
+def test_a_network_that_was_pruned_says_how_many_synapses_are_left() -> None:
+    assert _record(300).sentence().endswith("takes 2 cores with 300 of 1,200 synapses")
+
+
+def test_a_network_that_fits_as_it_is_says_that_nothing_had_to_leave() -> None:
+    assert _record(1200).sentence().endswith("1,200 of 1,200 synapses, so that none had to leave")
