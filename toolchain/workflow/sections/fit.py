@@ -23,6 +23,8 @@ _USUAL: Final = {
 ANY_BITS: Final = (4, 6, 8)
 """Bits that are tried where any will do."""
 _KEY: Final = re.compile(r"([a-z_]+)\s*=\s*")
+_DIGITS: Final = 20
+"""Most digits of a number that is read as one: of what has more, Python reads no thousands."""
 Size = Positive | Annotated[str, Field(pattern=r"^[0-9][0-9_]*(\.[0-9]+)? ?(B|[kKM]B|[KM]iB)?$")]
 
 
@@ -118,4 +120,4 @@ def _value(key: str, text: str) -> object:
 
 def _number(text: str) -> object:
     plain = text.replace("_", "")
-    return int(plain) if plain.isdecimal() and plain.isascii() else text
+    return int(plain) if plain.isdecimal() and plain.isascii() and len(plain) <= _DIGITS else text

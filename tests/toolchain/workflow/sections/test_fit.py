@@ -87,6 +87,9 @@ def test_a_line_is_a_budget() -> None:
         ("synops=1 synops=2", "twice"),
         ("watts=3", "watts is not known"),
         ("flash=64 furlongs", "write it like"),
+        pytest.param("loihi1 cores=" + "9" * 5000, "write it like", id="no number of thousands of digits"),
+        pytest.param(f"flash={'9' * 400} KiB", "expected a size", id="no size of hundreds of digits"),
+        ("flash=0.5 B", "expected a size"),
     ],
 )
 def test_a_line_that_is_none_says_how_one_is_written(line: str, message: str) -> None:
