@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, final
 
+import torch
 from numpy.typing import NDArray
 
 from toolchain.bars import draws
@@ -19,7 +20,15 @@ from toolchain.pruning import ChannelPruning, SparseTraining
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.pruning.fit.report import write_fit_report
 from toolchain.pruning.sparse.report import write_sparse_report
-from toolchain.training import ActivityPenalty, Callback, EpochRecord, fit, save_trained
+from toolchain.training import (
+    NETWORK_FILES,
+    ActivityPenalty,
+    Callback,
+    EpochRecord,
+    fit,
+    save_trained,
+    trained_of,
+)
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.training.watch import EpochWatch, no_watch
@@ -106,6 +115,8 @@ _TRAINED: Final = "training"
 """Folder of the state of the network."""
 _UNPRUNED: Final = "training-unpruned"
 """Folder of the state of the network that is not pruned."""
+_SOURCE: Final = "unpruned"
+"""Folder of the network that is not pruned."""
 
 
 @final
@@ -222,7 +233,7 @@ class _Stages:
 
     def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
         records = self._fit(network, _UNPRUNED, "train unpruned network")
-        save_trained(network, self._folder / "unpruned")
+        save_trained(network, self._folder / _SOURCE)
         return records
 
     def _fit(
@@ -309,7 +320,8 @@ def prune_to_fit(
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
-        UsageError: The run has a network of one's own code, or the folder holds something else.
+        UsageError: The run has a network of one's own code, or the folder holds something else, such as a
+            pruning of another network.
         PruningError: No network fits that this one could become: says the nearest budget that is possible.
     """
     section = SparseLearning(method="gradual", fit=parse_fit(fit), baseline=False)
@@ -325,13 +337,39 @@ def prune_to_fit(
     # Not every kind of network is pruned so: what reads a file says it.
     experiment = parse_experiment(changed.model_dump(mode="json"))
     check_claim(folder, experiment)
+    _check_source(folder, start)
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
     encoded = load_data(experiment)
     require_possible(experiment, encoded, start)
     claim(folder, experiment)
-    save_trained(start, folder / "unpruned")
+    save_trained(start, folder / _SOURCE)
     stages = _Stages(experiment, folder, encoded, progress, no_watch)
     network, records = stages.fitted(section, start, start)
     _finish(experiment, folder, encoded, network, records | {"unpruned": trained.history.network})
     return TrainedRun.load(folder)
+
+
+def _check_source(folder: Path, start: Network | FeedForward) -> None:
+    """Raise if a folder holds a pruning of another network.
+
+    Runs that were pruned in another way, or trained for longer, are pruned to fit by the same experiment.
+    """
+    structure, numbers = (folder / _SOURCE / name for name in NETWORK_FILES)
+    if structure.is_file() and numbers.is_file():
+        before = trained_of(structure.read_bytes(), numbers.read_bytes(), folder / _SOURCE)
+        same = isinstance(before, Network | FeedForward) and _same_numbers(before, start)
+    else:
+        # A pruning that was interrupted before it began has none yet.
+        same = not (folder / RUN).is_file()
+    if not same:
+        raise UsageError(
+            f"'{folder}' holds a pruning of another network", "choose another place, or delete it"
+        )
+
+
+def _same_numbers(one: Network | FeedForward, other: Network | FeedForward) -> bool:
+    numbers, others = one.state_dict(), other.state_dict()
+    return numbers.keys() == others.keys() and all(
+        torch.equal(each.cpu(), others[name].cpu()) for name, each in numbers.items()
+    )
