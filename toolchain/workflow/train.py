@@ -75,8 +75,7 @@ def train(
     encoded = load_data(experiment)
     # What cannot be built leaves no folder behind, and once built it is known what its code imports.
     untrained = untrained_network(experiment, encoded)
-    if not isinstance(untrained, OwnNetwork):
-        require_possible(experiment, encoded, untrained)
+    _check_pruning(experiment, encoded, untrained)
     claim(folder, experiment, code_of(experiment.model))
     stages = _Stages(experiment, folder, encoded, progress, watch)
     network, records = stages.run(untrained)
@@ -180,17 +179,13 @@ class _Stages:
         return pruning.compact(untrained), records | {"channels": tuple(pruning.updates)}
 
     def _synapses(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
-        if isinstance(untrained, OwnNetwork):
-            raise UsageError(
-                f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
-                "module of your own"
-            )
+        network = _prunable(section, untrained)
         if section.fit is not None:
-            return self._to_fit(section, untrained)
-        pruning = SparseTraining(untrained, section.options(self._experiment.seed))
-        records = self._pruned_meanwhile(section, untrained, pruning)
+            return self._to_fit(section, network)
+        pruning = SparseTraining(network, section.options(self._experiment.seed))
+        records = self._pruned_meanwhile(section, network, pruning)
         write_sparse_report(self._report, f"Synapses pruned by {section.method}", pruning)
-        return untrained, records | {"synapses": tuple(pruning.updates)}
+        return network, records | {"synapses": tuple(pruning.updates)}
 
     def _to_fit(
         self, section: SparseLearning, untrained: Network | FeedForward
@@ -261,6 +256,25 @@ class _Stages:
             progress=stage_progress(self._progress, stage),
             lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )
+
+
+def _check_pruning(experiment: Experiment, encoded: EncodedData, untrained: _Untrained) -> None:
+    """Raise for what sparse training cannot do with a network, before a folder is taken for it."""
+    section = experiment.pruning
+    if isinstance(section, SparseLearning):
+        network = _prunable(section, untrained)
+        if section.fit is None:
+            SparseTraining(network, section.options(experiment.seed))
+        require_possible(experiment, encoded, network)
+
+
+def _prunable(section: SparseLearning, untrained: _Untrained) -> Network | FeedForward:
+    if isinstance(untrained, OwnNetwork):
+        raise UsageError(
+            f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
+            "module of your own"
+        )
+    return untrained
 
 
 def _validation(encoded: EncodedData) -> ValidationSamples | None:

@@ -8,7 +8,7 @@ from typing import TypeVar, final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import PruningError
+from toolchain.errors import PruningError, UnknownNameError
 from toolchain.models import FeedForward, Network
 from toolchain.models.neurons import MaskedSynapses
 
@@ -83,6 +83,7 @@ def parts_of(network: Network | FeedForward, names: tuple[str, ...] = ()) -> tup
 
     Raises:
         PruningError: No weight of them is there: the network is dead already.
+        UnknownNameError: The network has no such connection.
     """
     if isinstance(network, Network):
         every = [
@@ -96,6 +97,10 @@ def parts_of(network: Network | FeedForward, names: tuple[str, ...] = ()) -> tup
             for block in network.blocks
             if isinstance(module := network.parts[block.name], nn.Conv2d | nn.Linear)
         ]
+    known = {part.name for part in every}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("connection", name, known)
     chosen = tuple(part for part in every if (not names or part.name in names) and part.count)
     if not chosen:
         raise PruningError("the network has no synapses that could be pruned")

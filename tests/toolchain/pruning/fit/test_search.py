@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.small_training import small_network
-from toolchain.errors import PruningError
+from toolchain.errors import PruningError, UnknownNameError
 from toolchain.models import FeedForward, Network
 from toolchain.pruning.fit import BudgetLimit, FitSearch, SizeAnswer, SizeBudget
 from toolchain.pruning.fit.search import neurons_of
@@ -42,6 +42,12 @@ def test_the_plan_fits_and_a_few_more_synapses_would_not(amount: int, recur: flo
         # What is charged decides what a synapse of a connection costs.
         dearest = max(plan.prices.values())
         assert plan.prices["recur"] == pytest.approx(min(dearest, max(recur, 1) / max(recur, 1)), abs=1)
+
+
+@pytest.mark.parametrize("names", [("recure",), ("decode", "recure")])
+def test_connections_that_a_network_lacks_are_named(names: tuple[str, ...]) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'recur'"):
+        FitSearch(_budget(10_000), _place({}), names=names).require_possible(small_network())
 
 
 def test_a_network_that_fits_is_left_whole() -> None:
