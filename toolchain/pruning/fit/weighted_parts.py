@@ -150,11 +150,20 @@ def is_dead(network: Network | FeedForward) -> bool:
     if not isinstance(network, Network):
         return False
     reached: dict[str, Tensor] = {name: torch.ones(size) for name, size in network.inputs.items()}
-    parts = parts_of(network)
     for _ in network.layers:
-        for part in parts:
-            if part.source in reached:
-                arrives = (part.mask & (part.weight != 0)).float() @ reached[part.source] > 0
-                before = reached.get(part.target, torch.zeros(len(arrives)))
-                reached[part.target] = torch.maximum(before, arrives.float())
+        for arrow in network.connections:
+            if arrow.source in reached:
+                target = network.layer(arrow.target).size
+                joined = _joined(network.synapses[arrow.name], target, len(reached[arrow.source]))
+                arrives = (joined @ reached[arrow.source] > 0).float()
+                reached[arrow.target] = torch.maximum(reached.get(arrow.target, arrives), arrives)
     return not bool(reached.get(network.output, torch.zeros(1)).any())
+
+
+def _joined(module: nn.Module, targets: int, sources: int) -> Tensor:
+    """Return 1 where a connection joins a source with a target; of a module that is not known, everywhere."""
+    if isinstance(module, MaskedSynapses | nn.Linear):
+        weight = module.weight.detach()
+        mask = module.mask if isinstance(module, MaskedSynapses) else None
+        return ((weight != 0) if mask is None else mask & (weight != 0)).float()
+    return torch.ones(targets, sources)
