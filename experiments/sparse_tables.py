@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sparse_study import ARMS, CAMPAIGN, CHANCE, FRACTIONS, SEEDS_OF, TASKS, WHOLE, WIDE
+from sparse_study import ARMS, CAMPAIGN, CHANCE, FRACTIONS, TASKS, WHOLE, WIDE
 from study import Key, Row
 from study_tables import (
     STUDIES,
@@ -147,6 +147,11 @@ def better_sentence(family: Family[Key], arm: str) -> str:
     return f"**{ARMS[arm]}** against chance at equal operations. {'; '.join(parts)}."
 
 
+def seeds_of(rows: Rows, task: str) -> int:
+    """Return how many seeds of a task were measured."""
+    return len({key[-1] for key in rows if key[0] == task})
+
+
 def shares(fractions: Sequence[float]) -> str:
     """Return shares as they read in a sentence."""
     return " and ".join(f"{100 * fraction:g}" for fraction in fractions) + " %"
@@ -201,9 +206,10 @@ def in_short(rows: Rows, family: Family[Key]) -> str:
 
 def tables(rows: Rows, family: Family[Key]) -> str:
     """Return the tables, task by task."""
+    tasks = [task for task in TASKS if any(key[0] == task for key in rows)]
     text = paragraph(
         "Test accuracy is that of real numbers, with 95 % intervals over seeds (Student's t): "
-        f"{', '.join(f'{most} for {TASKS[task]}' for task, most in SEEDS_OF.items())}. 'Minus chance' is the "
+        f"{', '.join(f'{seeds_of(rows, task)} for {TASKS[task]}' for task in tasks)}. 'Minus chance' is the "
         "difference from synapses drawn at random, at equal operations, on the curve of the same seed; "
         "operations are synaptic operations of a test sample, all connections together. The tables hold "
         f"{family.counted()}. **Bold** survives Holm, *italic* Benjamini-Hochberg only."

@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, final
 
+import torch
 from numpy.typing import NDArray
 
 from toolchain.bars import draws
@@ -19,7 +20,15 @@ from toolchain.pruning import ChannelPruning, SparseTraining
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.pruning.fit.report import write_fit_report
 from toolchain.pruning.sparse.report import write_sparse_report
-from toolchain.training import ActivityPenalty, Callback, EpochRecord, fit, save_trained
+from toolchain.training import (
+    NETWORK_FILES,
+    ActivityPenalty,
+    Callback,
+    EpochRecord,
+    fit,
+    save_trained,
+    trained_of,
+)
 from toolchain.training.own_module import OwnModule
 from toolchain.training.validation import Validation, ValidationSamples
 from toolchain.training.watch import EpochWatch, no_watch
@@ -66,8 +75,7 @@ def train(
     encoded = load_data(experiment)
     # What cannot be built leaves no folder behind, and once built it is known what its code imports.
     untrained = untrained_network(experiment, encoded)
-    if not isinstance(untrained, OwnNetwork):
-        require_possible(experiment, encoded, untrained)
+    _check_pruning(experiment, encoded, untrained)
     claim(folder, experiment, code_of(experiment.model))
     stages = _Stages(experiment, folder, encoded, progress, watch)
     network, records = stages.run(untrained)
@@ -106,6 +114,8 @@ _TRAINED: Final = "training"
 """Folder of the state of the network."""
 _UNPRUNED: Final = "training-unpruned"
 """Folder of the state of the network that is not pruned."""
+_SOURCE: Final = "unpruned"
+"""Folder of the network that is not pruned."""
 
 
 @final
@@ -169,17 +179,13 @@ class _Stages:
         return pruning.compact(untrained), records | {"channels": tuple(pruning.updates)}
 
     def _synapses(self, section: SparseLearning, untrained: _Untrained) -> tuple[_Untrained, dict[str, Any]]:
-        if isinstance(untrained, OwnNetwork):
-            raise UsageError(
-                f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
-                "module of your own"
-            )
+        network = _prunable(section, untrained)
         if section.fit is not None:
-            return self._to_fit(section, untrained)
-        pruning = SparseTraining(untrained, section.options(self._experiment.seed))
-        records = self._pruned_meanwhile(section, untrained, pruning)
+            return self._to_fit(section, network)
+        pruning = SparseTraining(network, section.options(self._experiment.seed))
+        records = self._pruned_meanwhile(section, network, pruning)
         write_sparse_report(self._report, f"Sparse training, method {section.method}", pruning)
-        return untrained, records | {"synapses": tuple(pruning.updates)}
+        return network, records | {"synapses": tuple(pruning.updates)}
 
     def _to_fit(
         self, section: SparseLearning, untrained: Network | FeedForward
@@ -222,7 +228,7 @@ class _Stages:
 
     def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
         records = self._fit(network, _UNPRUNED, "train unpruned network")
-        save_trained(network, self._folder / "unpruned")
+        save_trained(network, self._folder / _SOURCE)
         return records
 
     def _fit(
@@ -250,6 +256,25 @@ class _Stages:
             progress=stage_progress(self._progress, stage),
             lengths=self._encoded.encoder.lengths(self._encoded.data.train),
         )
+
+
+def _check_pruning(experiment: Experiment, encoded: EncodedData, untrained: _Untrained) -> None:
+    """Raise for what sparse training cannot do with a network, before a folder is taken for it."""
+    section = experiment.pruning
+    if isinstance(section, SparseLearning):
+        network = _prunable(section, untrained)
+        if section.fit is None:
+            SparseTraining(network, section.options(experiment.seed))
+        require_possible(experiment, encoded, network)
+
+
+def _prunable(section: SparseLearning, untrained: _Untrained) -> Network | FeedForward:
+    if isinstance(untrained, OwnNetwork):
+        raise UsageError(
+            f"'{section.method}' prunes recurrent and convolutional networks of Pumice; this one is a "
+            "module of your own"
+        )
+    return untrained
 
 
 def _validation(encoded: EncodedData) -> ValidationSamples | None:
@@ -309,7 +334,8 @@ def prune_to_fit(
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
-        UsageError: The run has a network of one's own code, or the folder holds something else.
+        UsageError: The run has a network of one's own code, or the folder holds something else, such as a
+            pruning of another network.
         PruningError: No network fits that this one could become: says the nearest budget that is possible.
     """
     section = SparseLearning(method="gradual", fit=parse_fit(fit), baseline=False)
@@ -325,13 +351,39 @@ def prune_to_fit(
     # Not every kind of network is pruned so: what reads a file says it.
     experiment = parse_experiment(changed.model_dump(mode="json"))
     check_claim(folder, experiment)
+    _check_source(folder, start)
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
     encoded = load_data(experiment)
     require_possible(experiment, encoded, start)
     claim(folder, experiment)
-    save_trained(start, folder / "unpruned")
+    save_trained(start, folder / _SOURCE)
     stages = _Stages(experiment, folder, encoded, progress, no_watch)
     network, records = stages.fitted(section, start, start)
     _finish(experiment, folder, encoded, network, records | {"unpruned": trained.history.network})
     return TrainedRun.load(folder)
+
+
+def _check_source(folder: Path, start: Network | FeedForward) -> None:
+    """Raise if a folder holds a pruning of another network.
+
+    Runs that were pruned in another way, or trained for longer, are pruned to fit by the same experiment.
+    """
+    structure, numbers = (folder / _SOURCE / name for name in NETWORK_FILES)
+    if structure.is_file() and numbers.is_file():
+        before = trained_of(structure.read_bytes(), numbers.read_bytes(), folder / _SOURCE)
+        same = isinstance(before, Network | FeedForward) and _same_numbers(before, start)
+    else:
+        # A pruning that was interrupted before it began has none yet.
+        same = not (folder / RUN).is_file()
+    if not same:
+        raise UsageError(
+            f"'{folder}' holds a pruning of another network", "choose another place, or delete it"
+        )
+
+
+def _same_numbers(one: Network | FeedForward, other: Network | FeedForward) -> bool:
+    numbers, others = one.state_dict(), other.state_dict()
+    return numbers.keys() == others.keys() and all(
+        torch.equal(each.cpu(), others[name].cpu()) for name, each in numbers.items()
+    )

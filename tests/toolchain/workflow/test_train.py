@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.small_run import small_experiment
+from toolchain.errors import ToolchainError
 from toolchain.models import FeedForward
+from toolchain.progress import no_stages
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import parse_experiment
@@ -56,3 +59,19 @@ def test_a_training_that_was_interrupted_ends_with_the_same_network(tmp_path: Pa
     assert again.history == whole.history
     files = [tmp_path / name / "network" / "network.safetensors" for name in ("whole", "run")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("pruning", "message"),
+    [
+        ({"method": "rigl", "connections": ["recure"]}, "did you mean 'recur'"),
+        ({"method": "snip", "fraction": 0.001}, "raise `fraction`"),
+    ],
+)
+def test_sparse_training_that_cannot_be_leaves_no_folder(
+    pruning: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    """A folder is one experiment's for good, so that a mended file could not be given to it any more."""
+    with pytest.raises(ToolchainError, match=message):
+        train(small_experiment(pruning=pruning), tmp_path / "run", no_stages)
+    assert not (tmp_path / "run").exists()

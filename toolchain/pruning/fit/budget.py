@@ -8,11 +8,13 @@ from typing import Final, final
 from toolchain.errors import PruningError
 from toolchain.fixedpoint import WIDE_BITS
 from toolchain.intake import name_of
-from toolchain.options import choice, each, hold, whole
+from toolchain.options import MOST, choice, each, hold, whole
 
 _UNITS: Final = {"": 1, "B": 1, "KB": 1000, "KIB": 2**10, "MB": 10**6, "MIB": 2**20}
 _SIZE: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 _KIB: Final = 2**10
+_LONGEST: Final = 40
+"""Characters of a size: numbers of hundreds of digits are none."""
 
 
 class BudgetLimit(Enum):
@@ -110,7 +112,11 @@ def bytes_of(size: int | str) -> int:
     Raises:
         PruningError: It is no such size.
     """
-    match = _SIZE.fullmatch(str(size).strip())
+    text = str(size).strip()
+    match = _SIZE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None or match[2].upper() not in _UNITS:
-        raise PruningError(f"expected a size such as 65536, '64 KiB' or '0.5 MiB', got '{size}'")
-    return int(float(match[1].replace("_", "")) * _UNITS[match[2].upper()])
+        raise PruningError(f"expected a size such as 65536, '64 KiB' or '0.5 MiB', got '{text[:_LONGEST]}'")
+    whole_bytes = int(float(match[1].replace("_", "")) * _UNITS[match[2].upper()])
+    if not 1 <= whole_bytes <= MOST:
+        raise PruningError(f"expected a size from one byte to 2 GiB, got '{text}'")
+    return whole_bytes

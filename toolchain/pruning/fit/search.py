@@ -185,6 +185,11 @@ class FitSearch:
         total, _ = self._largest(network, choice, prices, total, _FINE)
         counts = choice.counts(total, prices)
         if is_dead(thinned(network, counts)):
+            if is_dead(network):
+                raise PruningError(
+                    "none of the network's outputs is joined with an input, before anything is pruned",
+                    "no budget mends it; train another network",
+                )
             raise PruningError(
                 f"the largest network that fits {self.budget.sentence()} has {total:,} synapses, and none of "
                 "its outputs is joined with an input; give a larger budget"

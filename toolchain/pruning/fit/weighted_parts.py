@@ -8,7 +8,7 @@ from typing import TypeVar, final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import PruningError
+from toolchain.errors import PruningError, UnknownNameError
 from toolchain.models import FeedForward, Network
 from toolchain.models.neurons import MaskedSynapses
 
@@ -83,6 +83,7 @@ def parts_of(network: Network | FeedForward, names: tuple[str, ...] = ()) -> tup
 
     Raises:
         PruningError: No weight of them is there: the network is dead already.
+        UnknownNameError: The network has no such connection.
     """
     if isinstance(network, Network):
         every = [
@@ -96,6 +97,10 @@ def parts_of(network: Network | FeedForward, names: tuple[str, ...] = ()) -> tup
             for block in network.blocks
             if isinstance(module := network.parts[block.name], nn.Conv2d | nn.Linear)
         ]
+    known = {part.name for part in every}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("connection", name, known)
     chosen = tuple(part for part in every if (not names or part.name in names) and part.count)
     if not chosen:
         raise PruningError("the network has no synapses that could be pruned")
@@ -145,11 +150,20 @@ def is_dead(network: Network | FeedForward) -> bool:
     if not isinstance(network, Network):
         return False
     reached: dict[str, Tensor] = {name: torch.ones(size) for name, size in network.inputs.items()}
-    parts = parts_of(network)
     for _ in network.layers:
-        for part in parts:
-            if part.source in reached:
-                arrives = (part.mask & (part.weight != 0)).float() @ reached[part.source] > 0
-                before = reached.get(part.target, torch.zeros(len(arrives)))
-                reached[part.target] = torch.maximum(before, arrives.float())
+        for arrow in network.connections:
+            if arrow.source in reached:
+                target = network.layer(arrow.target).size
+                joined = _joined(network.synapses[arrow.name], target, len(reached[arrow.source]))
+                arrives = (joined @ reached[arrow.source] > 0).float()
+                reached[arrow.target] = torch.maximum(reached.get(arrow.target, arrives), arrives)
     return not bool(reached.get(network.output, torch.zeros(1)).any())
+
+
+def _joined(module: nn.Module, targets: int, sources: int) -> Tensor:
+    """Return 1 where a connection joins a source with a target; of a module that is not known, everywhere."""
+    if isinstance(module, MaskedSynapses | nn.Linear):
+        weight = module.weight.detach()
+        mask = module.mask if isinstance(module, MaskedSynapses) else None
+        return ((weight != 0) if mask is None else mask & (weight != 0)).float()
+    return torch.ones(targets, sources)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from toolchain.errors import PruningError, UsageError
 from toolchain.files.documents import Document, explained
+from toolchain.intake import check_type
 from toolchain.pruning.fit import BudgetLimit, Saliency, SizeBudget, bytes_of
 from toolchain.target.registry import DEFAULT_EXECUTOR
 from toolchain.workflow.sections.numbers import Positive
@@ -23,6 +24,9 @@ _USUAL: Final = {
 ANY_BITS: Final = (4, 6, 8)
 """Bits that are tried where any will do."""
 _KEY: Final = re.compile(r"([a-z_]+)\s*=\s*")
+_WRITTEN: Final = "write it like 'loihi1 cores=2', 'synops=20_000' or 'flash=64 KiB'"
+_DIGITS: Final = 20
+"""Most digits of a number that is read as one: of what has more, Python reads no thousands."""
 Size = Positive | Annotated[str, Field(pattern=r"^[0-9][0-9_]*(\.[0-9]+)? ?(B|[kKM]B|[KM]iB)?$")]
 
 
@@ -89,7 +93,7 @@ def parse_fit(text: str) -> FitSection:
     Raises:
         UsageError: It is no such line, or its values are none.
     """
-    pieces = _KEY.split(text.strip())
+    pieces = _KEY.split(check_type(text, "fit", str, _WRITTEN).strip())
     values: dict[str, object] = {}
     if pieces[0].strip():
         values["target"] = pieces[0].strip()
@@ -105,7 +109,7 @@ def parse_fit(text: str) -> FitSection:
         key, reason = explained(error.errors(include_url=False)[0])
         raise UsageError(
             f"`fit` '{text}': {key} {reason}",
-            "write it like 'loihi1 cores=2', 'synops=20_000' or 'flash=64 KiB'",
+            _WRITTEN,
         ) from None
     except PruningError as error:
         raise UsageError(f"`fit` '{text}': {error}") from None
@@ -120,4 +124,4 @@ def _value(key: str, text: str) -> object:
 
 def _number(text: str) -> object:
     plain = text.replace("_", "")
-    return int(plain) if plain.isdecimal() and plain.isascii() else text
+    return int(plain) if plain.isdecimal() and plain.isascii() and len(plain) <= _DIGITS else text

@@ -21,9 +21,12 @@ def test_sizes_are_read_with_their_units(text: int | str, expected: int) -> None
     assert bytes_of(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "KiB", "64 kilobits", "-1", "64 KiB KiB", "1e3"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "KiB", "64 kilobits", "-1", "64 KiB KiB", "1e3", "9" * 400 + " KiB", "0.5 B", "0", "2048 MiB"],
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(PruningError, match="expected a size such as"):
+    with pytest.raises(PruningError, match="expected a size"):
         bytes_of(text)
 
 

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from tests.small_training import small_network
-from toolchain.errors import PruningError
-from toolchain.models import FeedForward, Network
+from toolchain.errors import PruningError, UnknownNameError
+from toolchain.models import Connection, FeedForward, Network
+from toolchain.models.neurons import CubaLif
 from toolchain.pruning.fit import BudgetLimit, FitSearch, SizeAnswer, SizeBudget
 from toolchain.pruning.fit.search import neurons_of
-from toolchain.pruning.fit.weighted_parts import parts_of, thinned
+from toolchain.pruning.fit.weighted_parts import is_dead, parts_of, thinned
 
 _WHOLE = sum(part.count for part in parts_of(small_network()))
 
@@ -42,6 +44,31 @@ def test_the_plan_fits_and_a_few_more_synapses_would_not(amount: int, recur: flo
         # What is charged decides what a synapse of a connection costs.
         dearest = max(plan.prices.values())
         assert plan.prices["recur"] == pytest.approx(min(dearest, max(recur, 1) / max(recur, 1)), abs=1)
+
+
+@pytest.mark.parametrize("names", [("recure",), ("decode", "recure")])
+def test_connections_that_a_network_lacks_are_named(names: tuple[str, ...]) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'recur'"):
+        FitSearch(_budget(10_000), _place({}), names=names).require_possible(small_network())
+
+
+def test_a_network_that_says_nothing_is_not_asked_for_a_larger_budget() -> None:
+    network = small_network()
+    next(part for part in parts_of(network) if part.name == "decode").thin(0)
+    with pytest.raises(PruningError, match="before anything is pruned"):
+        FitSearch(_budget(80), _place({"encode": 1.0, "recur": 1.0})).plan(network)
+
+
+def test_a_network_is_alive_whose_connections_are_modules_of_pytorch() -> None:
+    layers = {"hidden": CubaLif(3), "out": CubaLif(2)}
+    arrows = {
+        Connection("a", "in", "hidden"): nn.Linear(4, 3),
+        Connection("b", "hidden", "out"): nn.Linear(3, 2),
+    }
+    network = Network(inputs={"in": 4}, layers=layers, connections=arrows, output="out")
+    assert not is_dead(network)
+    nn.init.zeros_(arrows[Connection("b", "hidden", "out")].weight)
+    assert is_dead(network)
 
 
 def test_a_network_that_fits_is_left_whole() -> None:

@@ -1,16 +1,20 @@
 """Networks are pruned until the place they run on has room for them, and runs say how."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.small_run import small_experiment
 from toolchain.errors import PruningError, TargetError, UnknownNameError, UsageError
+from toolchain.models import HrsnnShape, build_hrsnn
 from toolchain.progress import no_stages
 from toolchain.target.registry import load_memories
+from toolchain.training import save_trained
 from toolchain.workflow.compile import compile_run
-from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.experiment import Experiment, parse_experiment
+from toolchain.workflow.run_folder import TrainedRun, claim
 from toolchain.workflow.train import prune_to_fit, train
 
 _ROOMY = "bram=10 KiB"
@@ -64,6 +68,28 @@ def test_a_finished_run_is_pruned_to_fit_and_an_interrupted_pruning_continues(
     assert went_on.unpruned is not None
     with pytest.raises(UsageError, match="run of another experiment"):
         prune_to_fit(small_run, tmp_path / "a", "bram=1700 B", epochs=2, progress=no_stages)
+
+
+@pytest.mark.parametrize("begun", ["pruning of another network", "run that was trained so"])
+def test_a_folder_that_holds_the_pruning_of_another_network_is_no_answer(
+    begun: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs that were pruned in another way, or trained for longer, are pruned to fit by one experiment."""
+    shape = HrsnnShape(channels=4, classes=2, neurons=5, density=0.5)
+    one, other = (build_hrsnn(shape, np.random.default_rng(seed)) for seed in (0, 1))
+    before = small_experiment(pruning=None)
+    monkeypatch.setattr(TrainedRun, "load", lambda _: SimpleNamespace(network=one, experiment=before))
+    folder = tmp_path / "small"
+    document = before.model_dump(mode="json")
+    document["pruning"] = {"fit": {"bram": "10 KiB"}, "baseline": False}
+    document["training"]["epochs"] = 1
+    claim(folder, parse_experiment(document))
+    if begun.startswith("pruning"):
+        save_trained(other, folder / "unpruned")
+    else:
+        (folder / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match="a pruning of another network"):
+        prune_to_fit("run", folder, _ROOMY, epochs=1, progress=no_stages)
 
 
 def test_bits_and_synapses_are_chosen_together_on_validation_samples(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Budgets in experiment files and on the command line: what may stand there, and what is said of the rest."""
 
+from typing import Any
+
 import pytest
 
 from tests.small_run import small_experiment
-from toolchain.errors import ExperimentError, UsageError
+from toolchain.errors import ArgumentError, ExperimentError, UsageError
 from toolchain.pruning.fit import BudgetLimit, Saliency
 from toolchain.workflow.experiment import parse_experiment
 from toolchain.workflow.sections.fit import parse_fit
@@ -87,8 +89,17 @@ def test_a_line_is_a_budget() -> None:
         ("synops=1 synops=2", "twice"),
         ("watts=3", "watts is not known"),
         ("flash=64 furlongs", "write it like"),
+        pytest.param("loihi1 cores=" + "9" * 5000, "write it like", id="no number of thousands of digits"),
+        pytest.param(f"flash={'9' * 400} KiB", "expected a size", id="no size of hundreds of digits"),
+        ("flash=0.5 B", "expected a size"),
     ],
 )
 def test_a_line_that_is_none_says_how_one_is_written(line: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
+        parse_fit(line)
+
+
+@pytest.mark.parametrize("line", [None, {"synops": 10}, b"synops=10"])
+def test_what_is_no_line_at_all_is_named(line: Any) -> None:
+    with pytest.raises(ArgumentError, match="fit: expected str.*write it like"):
         parse_fit(line)
