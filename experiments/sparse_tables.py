@@ -154,7 +154,8 @@ def seeds_of(rows: Rows, task: str) -> int:
 
 def shares(fractions: Sequence[float]) -> str:
     """Return shares as they read in a sentence."""
-    return " and ".join(f"{100 * fraction:g}" for fraction in fractions) + " %"
+    words = [f"{100 * fraction:g}" for fraction in fractions]
+    return f"{' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))} %"
 
 
 def best_sentence(rows: Rows) -> str:
@@ -163,7 +164,7 @@ def best_sentence(rows: Rows) -> str:
     for task in TASKS:
         if task in WIDE:
             continue
-        best: list[str] = []
+        best: dict[str, list[tuple[float, float]]] = {}
         for fraction in FEW:
             means = {
                 arm: float(np.mean(list(values.values())))
@@ -172,9 +173,14 @@ def best_sentence(rows: Rows) -> str:
             }
             if means:
                 arm = max(means, key=lambda each: means[each])
-                best.append(f"{ARMS[arm]} at {100 * fraction:g} % ({means[arm]:.1f})")
-        if best:
-            parts.append(f"{TASKS[task]}: {', '.join(best)}")
+                best.setdefault(arm, []).append((fraction, means[arm]))
+        said = [
+            f"{ARMS[arm]} at {shares([share for share, _ in points])} "
+            f"({', '.join(f'{mean:.1f}' for _, mean in points)})"
+            for arm, points in best.items()
+        ]
+        if said:
+            parts.append(f"{TASKS[task]}: {', '.join(said)}")
     return f"**Highest mean accuracy at equal synapses.** {'; '.join(parts)}."
 
 
