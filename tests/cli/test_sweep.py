@@ -109,7 +109,9 @@ def test_a_lost_scheduler_says_how_far_it_was(
 def test_a_wrong_file_is_told_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "sweep.toml").write_text('[grid]\n"pruning.synapse_fractoin" = [0.1]')
+    (tmp_path / "sweep.toml").write_text(
+        '[experiment.pruning]\nmethod = "lnp"\n[grid]\n"pruning.synapse_fractoin" = [0.1]'
+    )
     assert main(["sweep", str(tmp_path / "sweep.toml"), "-o", str(tmp_path / "s")]) == 2
     assert "did you mean 'synapse_fraction'?" in capsys.readouterr().err
     assert main(["sweep", str(tmp_path / "sweep.toml"), "-o", str(tmp_path)]) == 2

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from targets.rtl.declared import CAPABILITIES
 from targets.rtl.image import memory_image
 from targets.rtl.program import CoreSimulation, RtlProgram
 from targets.rtl.simulator import Simulator
@@ -135,7 +136,7 @@ def test_a_network_that_no_family_holds_gets_a_core_of_its_own() -> None:
 
 
 def test_a_network_beyond_all_simulations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("targets.rtl.program._LARGEST", 1000)
-    with pytest.raises(TargetError, match="needs memories of"):
+    monkeypatch.setattr("targets.rtl.program.CAPABILITIES", replace(CAPABILITIES, largest=1000))
+    with pytest.raises(TargetError, match=r"takes [\d.]+ MiB as"):
         RtlProgram(conformance.graph(), CoreSimulation())
     assert memory_image(conformance.graph(), 1).size.lanes == 1

@@ -27,7 +27,7 @@ FIT = FitOptions(
     optimizer=Optimizer.SGD,
     device="cpu",
 )
-STRICT = ScaOptions(sparsity=0.5, masking=Masking.STRICT)
+STRICT = ScaOptions(sparsity=0.5, masking=Masking.STRICT, gradient_batches=1)
 
 
 def _network(build: Any = small_vgg, momentum: float = 0.9999) -> FeedForward:

@@ -19,7 +19,10 @@ SPACE: dict[str, Any] = {
     "quantization.weight_bits": [4, 8],
     "training.learning_rate": {"low": 0.001, "high": 0.1, "log": True},
 }
-DOCUMENT: dict[str, Any] = {"data": {"name": "digits", "validation_fraction": 0.2}}
+DOCUMENT: dict[str, Any] = {
+    "data": {"name": "digits", "validation_fraction": 0.2},
+    "pruning": {"method": "lnp"},
+}
 
 
 def section_of(**keys: Any) -> SearchSection:

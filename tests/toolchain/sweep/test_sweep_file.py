@@ -110,7 +110,7 @@ def test_what_is_no_sweep_is_refused(document: dict[str, Any], message: str) -> 
 )
 def test_a_key_or_value_that_no_experiment_has_is_named(grid: dict[str, Any], message: str) -> None:
     with pytest.raises((ExperimentError, UnknownNameError), match=message):
-        parse_sweep({"grid": grid})
+        parse_sweep({"experiment": {"pruning": {"method": "lnp"}}, "grid": grid})
 
 
 def test_the_point_at_which_values_contradict_one_another_is_told() -> None:
