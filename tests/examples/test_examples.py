@@ -23,8 +23,11 @@ def test_the_experiment_file_is_the_demo_and_shows_the_defaults_but_of_its_pruni
         text = text.replace(f"# {name}", name)
     shown = tomllib.loads(text)
     for section, values in demo.model_dump().items():
-        keys = values if isinstance(values, dict) else ()
-        assert set(keys) == set(shown[section] if keys else ()), section
+        if isinstance(values, dict) and values:
+            # Keys of later versions are written only where they are not the default, and may be shown, too.
+            assert set(values) <= set(shown[section]) <= set(type(getattr(demo, section)).model_fields), (
+                section
+            )
 
 
 @pytest.mark.parametrize(
