@@ -90,6 +90,7 @@ def table(rows: Rows, task: str, family: Family[Key]) -> str:
     head = [
         "left",
         "arm",
+        "seeds",
         "synapses",
         "operations a sample",
         "test, %",
@@ -110,6 +111,7 @@ def table(rows: Rows, task: str, family: Family[Key]) -> str:
             [
                 f"{100 * point[2]:g} %",
                 ARMS[point[1]],
+                str(len(figures["float"])),
                 f"{np.mean(figures['synapses']):,.0f}",
                 "{:,.0f} ± {:,.0f}".format(*interval(figures["operations"])),
                 "{:.1f} ± {:.1f}".format(*interval(figures["float"])),
@@ -119,7 +121,7 @@ def table(rows: Rows, task: str, family: Family[Key]) -> str:
             ]
         )
     if task in WIDE:
-        head, lines = head[:6] + head[7:], [line[:6] + line[7:] for line in lines]
+        head, lines = head[:7] + head[8:], [line[:7] + line[8:] for line in lines]
     return rows_of(head, lines)
 
 
@@ -213,9 +215,10 @@ def in_short(rows: Rows, family: Family[Key]) -> str:
 def tables(rows: Rows, family: Family[Key]) -> str:
     """Return the tables, task by task."""
     tasks = [task for task in TASKS if any(key[0] == task for key in rows)]
+    most = ", ".join(f"{seeds_of(rows, task)} for {TASKS[task]}" for task in tasks)
     text = paragraph(
         "Test accuracy is that of real numbers, with 95 % intervals over seeds (Student's t): "
-        f"{', '.join(f'{seeds_of(rows, task)} for {TASKS[task]}' for task in tasks)}. 'Minus chance' is the "
+        f"at most {most}. 'Minus chance' is the "
         "difference from synapses drawn at random, at equal operations, on the curve of the same seed; "
         "operations are synaptic operations of a test sample, all connections together. The tables hold "
         f"{family.counted()}. **Bold** survives Holm, *italic* Benjamini-Hochberg only."

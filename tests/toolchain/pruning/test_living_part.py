@@ -99,6 +99,7 @@ def _equal(mine: FeedForward, theirs: FeedForward, masks: dict[str, np.ndarray])
         (replace(STRICT, ranking=Ranking.SLIMMING, gamma_l1=1e-3), FIT),
         (replace(STRICT, ranking=Ranking.FIRING_RATE, criterion=Regrowth.RANDOM), FIT),
         (replace(STRICT, mean_gradient=True, interval=2), FIT),
+        (replace(STRICT, gradient_batches=2), FIT),
         (replace(STRICT, frozen=0.0), FIT),
         (replace(STRICT, masking=Masking.FAITHFUL), FIT),
         (replace(ScaOptions.published(sparsity=0.5, regrowth=0.1), frozen=0.5), FIT),
@@ -157,12 +158,13 @@ def test_gradients_are_those_behind_closed_gates(
         assert gradients[name] is not None
 
 
-def test_the_whole_network_is_computed_only_where_gradients_rank() -> None:
-    options = replace(STRICT, regrowth=0.2, frozen=0.5)
+@pytest.mark.parametrize("ranking", [1, 2])
+def test_the_whole_network_is_computed_only_where_gradients_rank(ranking: int) -> None:
+    options = replace(STRICT, regrowth=0.2, frozen=0.5, gradient_batches=ranking)
     _, _, counter, _ = _train(options)
-    # Before the first update, then in the last batch of an epoch, until nothing comes back any more.
+    # Before the first update, then in the last batches of an epoch, until nothing comes back any more.
     first = [(1, batch) for batch in range(1, BATCHES + 1)]
-    assert counter.whole == [*first, (2, BATCHES)]
+    assert counter.whole == [*first, *((2, batch) for batch in range(BATCHES - ranking + 1, BATCHES + 1))]
 
 
 def test_a_faithful_mask_is_computed_alone_once_it_is_frozen() -> None:

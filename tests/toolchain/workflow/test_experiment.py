@@ -44,6 +44,24 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert load_experiment(path) == small_experiment()
 
 
+@pytest.mark.parametrize(
+    ("document", "method"),
+    [
+        ({}, "gradual"),
+        ({"pruning": {"fraction": 0.1}}, "gradual"),
+        ({"pruning": {"baseline": False}}, "gradual"),
+        ({"pruning": {"neurons": 50}}, "lnp"),
+        ({"pruning": {"synapse_fraction": 0.2, "baseline": False}}, "lnp"),
+        ({"model": {"name": "vgg"}}, "sca"),
+        ({"model": {"name": "vgg"}, "pruning": {"fit": {"synops": 1000}}}, "gradual"),
+    ],
+)
+def test_the_method_of_pruning_follows_from_what_is_said(document: dict[str, object], method: str) -> None:
+    pruning = parse_experiment(document).pruning
+    assert pruning is not None
+    assert pruning.method == method
+
+
 def test_pruning_can_be_left_out() -> None:
     assert parse_experiment({"pruning": False}).pruning is None
 
