@@ -31,16 +31,18 @@ WHOLE = "whole"
 ARMS = {
     WHOLE: "not pruned",
     "gradual": "gradual, one threshold for all layers",
+    "gradual_operations": "gradual, one threshold, by operations",
     "gradual_layers": "gradual, Erdős–Rényi",
     "static": "at random (static)",
     "rigl": "RigL",
     "set": "SET",
 }
 PRUNED = {
-    "gradual": {"allocation": "global", "price": "synapse"},
+    "gradual": {"method": "gradual", "allocation": "global", "price": "synapse"},
+    "gradual_operations": {"method": "gradual", "allocation": "global", "price": "operations"},
     "gradual_layers": {"method": "gradual", "allocation": "erdos_renyi", "price": "synapse"},
 }
-"""What arms have under `[pruning]` beside the method that they are called."""
+"""What stands under `[pruning]` of arms that are a method with other options than its own."""
 
 
 def points(seeds: int) -> Iterator[Key]:
@@ -59,7 +61,7 @@ def measured(key: Key, given: Given) -> Row:
     task, arm, fraction, seed = key
     document = read_toml(Path(__file__).parent / "tasks" / f"{task}.toml", "experiment file")
     document["data"]["path"] = str(given.data / document["data"]["path"])
-    sparse = {"method": arm, "fraction": fraction, "baseline": False} | PRUNED.get(arm, {})
+    sparse = PRUNED.get(arm, {"method": arm}) | {"fraction": fraction, "baseline": False}
     document |= {"seed": seed, "pruning": False if arm == WHOLE else sparse}
     given.work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=given.work) as folder:

@@ -39,5 +39,11 @@ def test_what_pruning_left_and_the_unpruned_network_are_told(
     assert f"unpruned network, to compare: loss {before.loss:.4f}, training accuracy" in printed
     assert main(["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["unpruned"] == {"loss": before.loss, "train_accuracy": before.accuracy}
+    assert history.unpruned_test is not None
+    assert f", test accuracy {history.unpruned_test:.2f} %" in printed
+    assert document["unpruned"] == {
+        "loss": before.loss,
+        "train_accuracy": before.accuracy,
+        "test_accuracy": history.unpruned_test,
+    }
     assert document["living_channels"] == list(living)

@@ -11,7 +11,7 @@ from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
     from toolchain.training import EpochRecord, LearntTimeConstants
-    from toolchain.workflow.run_folder import TrainedRun
+    from toolchain.workflow.run_folder import History, TrainedRun
 
 
 def train(
@@ -68,7 +68,9 @@ def _print(trained: "TrainedRun") -> None:
     if history.unpruned:
         # A run that is pruned to fit may have been sparse before.
         before = "unpruned network" if history.fit is None else "network before it was pruned to fit"
-        out.print(f"the {before}, to compare: {_reached(history.unpruned[-1])}", soft_wrap=True)
+        out.print(
+            f"the {before}, to compare: {_reached(history.unpruned[-1])}{_tested(history)}", soft_wrap=True
+        )
     if history.channels:
         living = ", ".join(map(str, history.channels[-1].living))
         out.print(f"channels that are left, by layer: {living}", soft_wrap=True)
@@ -87,6 +89,15 @@ def _print(trained: "TrainedRun") -> None:
         out.print(str(row), soft_wrap=True)
 
 
+def _tested(history: "History") -> str:
+    """Return in words how right the unpruned network is on the held-out samples, if that was measured."""
+    if history.unpruned_test is not None:
+        return f", test accuracy {history.unpruned_test:.2f} %"
+    if history.unpruned_test_error is not None:
+        return f", test: {history.unpruned_test_error.sentence()}"
+    return ""
+
+
 def _reached(last: "EpochRecord") -> str:
     """Return in words how far an epoch has come on the samples it learnt."""
     if last.accuracy is None:
@@ -100,8 +111,7 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
     if trained.origin is not None:
         facts["data"] = trained.origin.model_dump(mode="json")
     if trained.history.unpruned:
-        before = trained.history.unpruned[-1]
-        facts["unpruned"] = {"loss": before.loss, "train_accuracy": before.accuracy}
+        facts["unpruned"] = _unpruned(trained.history)
     if trained.history.channels:
         facts["living_channels"] = trained.history.channels[-1].living
     if trained.history.synapses:
@@ -116,6 +126,17 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
             facts[f"{name}_error"] = errors.model_dump(mode="json")
     if trained.history.test is not None:
         facts["test_accuracy"] = trained.history.test
+    return facts
+
+
+def _unpruned(history: "History") -> dict[str, Any]:
+    """Return how far the unpruned network came, as JSON holds it."""
+    last, errors = history.unpruned[-1], history.unpruned_test_error
+    facts: dict[str, Any] = {"loss": last.loss, "train_accuracy": last.accuracy}
+    if history.unpruned_test is not None:
+        facts["test_accuracy"] = history.unpruned_test
+    if errors is not None:
+        facts["test_error"] = errors.model_dump(mode="json")
     return facts
 
 

@@ -79,6 +79,8 @@ class History(Document):
         validation_error: Errors of real outputs on these samples, if there are some.
         test: Accuracy on the held-out samples after training, in percent; runs of before do not say it.
         test_error: Errors of real outputs on the held-out samples after training.
+        unpruned_test: Accuracy of the unpruned network on the held-out samples, if it was trained too.
+        unpruned_test_error: Errors of its real outputs on them.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
@@ -91,6 +93,8 @@ class History(Document):
     validation_error: Annotated[OutputErrors | None, OMITTED] = None
     test: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
     test_error: Annotated[OutputErrors | None, OMITTED] = None
+    unpruned_test: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
+    unpruned_test_error: Annotated[OutputErrors | None, OMITTED] = None
 
 
 class RunFacts(Document):

@@ -25,6 +25,7 @@ from toolchain.training import (
     ActivityPenalty,
     Callback,
     EpochRecord,
+    TrainedNetwork,
     fit,
     save_trained,
     trained_of,
@@ -101,6 +102,8 @@ def _finish(
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
     encoded.held_out().save(folder / "stimulus.npz")
     records |= _measured("test", experiment, learner, encoded, (encoded.test, data.test))
+    if isinstance(before := _network_before(folder), Network | FeedForward):
+        records |= _measured("unpruned_test", experiment, before, encoded, (encoded.test, data.test))
     history, outputs = History(**records), encoded.outputs
     chosen = with_choice(experiment, history.fit)
     facts = RunFacts(experiment=chosen, history=history, data=data.origin, outputs=outputs, own=own)
@@ -184,7 +187,8 @@ class _Stages:
             return self._to_fit(section, network)
         pruning = SparseTraining(network, section.options(self._experiment.seed))
         records = self._pruned_meanwhile(section, network, pruning)
-        write_sparse_report(self._report, f"Sparse training, method {section.method}", pruning)
+        courses = {"pruned": records["network"], "unpruned": records.get("unpruned", ())}
+        write_sparse_report(self._report, f"Sparse training, method {section.method}", pruning, courses)
         return network, records | {"synapses": tuple(pruning.updates)}
 
     def _to_fit(
@@ -369,17 +373,24 @@ def _check_source(folder: Path, start: Network | FeedForward) -> None:
 
     Runs that were pruned in another way, or trained for longer, are pruned to fit by the same experiment.
     """
-    structure, numbers = (folder / _SOURCE / name for name in NETWORK_FILES)
-    if structure.is_file() and numbers.is_file():
-        before = trained_of(structure.read_bytes(), numbers.read_bytes(), folder / _SOURCE)
-        same = isinstance(before, Network | FeedForward) and _same_numbers(before, start)
-    else:
+    before = _network_before(folder)
+    if before is None:
         # A pruning that was interrupted before it began has none yet.
         same = not (folder / RUN).is_file()
+    else:
+        same = isinstance(before, Network | FeedForward) and _same_numbers(before, start)
     if not same:
         raise UsageError(
             f"'{folder}' holds a pruning of another network", "choose another place, or delete it"
         )
+
+
+def _network_before(folder: Path) -> TrainedNetwork | None:
+    """Return the network of a run folder that is not pruned; None if it has none."""
+    structure, numbers = (folder / _SOURCE / name for name in NETWORK_FILES)
+    if not (structure.is_file() and numbers.is_file()):
+        return None
+    return trained_of(structure.read_bytes(), numbers.read_bytes(), folder / _SOURCE)
 
 
 def _same_numbers(one: Network | FeedForward, other: Network | FeedForward) -> bool:

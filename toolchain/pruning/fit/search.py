@@ -130,12 +130,16 @@ class FitSearch:
         Raises:
             PruningError: Says the nearest budget that is possible.
         """
-        leanest = thinned(network, self._choice(network).leanest, alive=True)
-        answer = self.asked(_LEANEST, leanest)
-        if self.fits(answer):
-            return
-        count = sum(part.count for part in parts_of(leanest))
-        words = f"of the fewest synapses that join all neurons ({count:,})"
+        answer = self._leanest(network, self._choice(network))
+        if not self.fits(answer):
+            self._require_smaller(network, answer)
+
+    def _leanest(self, network: Network | FeedForward, choice: PricedChoice) -> SizeAnswer:
+        return self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+
+    def _require_smaller(self, network: Network | FeedForward, answer: SizeAnswer) -> None:
+        """Raise if fewer neurons do not help either where the fewest synapses do not fit, by their answer."""
+        words = f"of {_LEANEST} ({self.steps[-1].synapses:,})"
         if isinstance(network, Network):
             small = self._smaller(network, 1)
             lean = thinned(small, self._choice(small).leanest, alive=True)
@@ -168,9 +172,9 @@ class FitSearch:
         whole = self.asked("all synapses", network)
         if self.fits(whole):
             return plan
-        lean = self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+        lean = self._leanest(network, choice)
         if not self.fits(lean):
-            self.require_possible(network)
+            self._require_smaller(network, lean)
             if isinstance(network, Network):
                 plan = replace(plan, neurons=self._fewer_neurons(network))
                 network = compact(network, plan.neurons)
@@ -178,7 +182,7 @@ class FitSearch:
                 whole = self.asked("all synapses of fewer neurons", network)
                 if self.fits(whole):
                     return replace(plan, counts=choice.whole)
-                lean = self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+                lean = self._leanest(network, choice)
         guess = self._guess(choice, lean, whole)
         total, answer = self._largest(network, choice, None, guess, _COARSE)
         prices = self._prices(network, choice, total, answer)

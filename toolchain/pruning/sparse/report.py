@@ -1,22 +1,32 @@
 """Report of sparse training on one page: sizes, course over the epochs, synapses of each connection."""
 
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from toolchain.pages import ACCENT, WARM, Table, panel, panels, plain, write_page
 from toolchain.pruning.sparse.training import SparseTraining
+from toolchain.training import EpochRecord
 
 
-def write_sparse_report(path: Path, title: str, pruning: SparseTraining) -> None:
+def write_sparse_report(
+    path: Path,
+    title: str,
+    pruning: SparseTraining,
+    courses: Mapping[str, Sequence[EpochRecord]] | None = None,
+) -> None:
     """Write the page, atomically.
 
     Args:
         path: Where the page is written.
         title: Heading of the page.
         pruning: The callback that kept the trained network sparse.
+        courses: Epochs of that network, and of those to compare it with if any, by name.
     """
     after = [each.count for each in pruning.connections]
     rows = list(zip(pruning.names, pruning.before, after, strict=True))
@@ -31,13 +41,13 @@ def write_sparse_report(path: Path, title: str, pruning: SparseTraining) -> None
         "sparse.html.j2",
         title=title,
         sizes=[("synapses", sum(pruning.before), sum(after))],
-        course=_course(pruning),
+        course=panels([*_course(pruning), *_learning(courses or {})]),
         fans=_fans(pruning),
         synapses=synapses,
     )
 
 
-def _course(pruning: SparseTraining) -> Markup:
+def _course(pruning: SparseTraining) -> list[tuple[str, Axes]]:
     epochs = [update.epoch for update in pruning.updates]
     living, renewed = panel("epoch", "synapses", height=2.8), panel("epoch", "synapses", height=2.8)
     for i, name in enumerate(pruning.names):
@@ -49,7 +59,30 @@ def _course(pruning: SparseTraining) -> Markup:
     for axis in (living, renewed):
         axis.set_ylim(0, None)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return panels([("Synapses of each connection", living), ("Synapses that left, by epoch", renewed)])
+    return [("Synapses of each connection", living), ("Synapses that left, by epoch", renewed)]
+
+
+def _learning(courses: Mapping[str, Sequence[EpochRecord]]) -> list[tuple[str, Axes]]:
+    """Return how right the networks were after every epoch: on validation samples, where there are some."""
+    courses = {name: course for name, course in courses.items() if course}
+    records = [each for course in courses.values() for each in course]
+    if not records:
+        return []
+    if all(each.validation_accuracy is not None for each in records):
+        title, unit = "Accuracy on the validation samples", "%"
+        drawn = {name: [each.validation_accuracy for each in course] for name, course in courses.items()}
+    elif all(each.accuracy is not None for each in records):
+        title, unit = "Accuracy on the training samples", "%"
+        drawn = {name: [each.accuracy for each in course] for name, course in courses.items()}
+    else:
+        title, unit = "Loss on the training samples", "loss"
+        drawn = {name: [each.loss for each in course] for name, course in courses.items()}
+    axis = panel("epoch", unit, height=2.8)
+    for (name, values), color in zip(drawn.items(), cycle((ACCENT, WARM)), strict=False):
+        axis.plot(range(1, len(values) + 1), values, color=color, label=plain(name))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize=7)
+    return [(title, axis)]
 
 
 def _fans(pruning: SparseTraining) -> Markup:

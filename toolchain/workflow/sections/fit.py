@@ -95,12 +95,12 @@ def parse_fit(text: str) -> FitSection:
     """
     pieces = _KEY.split(check_type(text, "fit", str, _WRITTEN).strip())
     values: dict[str, object] = {}
-    if pieces[0].strip():
-        values["target"] = pieces[0].strip()
+    if target := _bare(pieces[0]):
+        values["target"] = target
     for key, value in zip(pieces[1::2], pieces[2::2], strict=True):
         if key in values:
             raise UsageError(f"`fit` names {key} twice", "name it once")
-        values[key] = _value(key, value.strip())
+        values[key] = _value(key, _bare(value))
     try:
         # As JSON, in which a list can be read as a tuple and a word as a choice.
         section = FitSection.model_validate_json(json.dumps(values))
@@ -114,6 +114,11 @@ def parse_fit(text: str) -> FitSection:
     except PruningError as error:
         raise UsageError(f"`fit` '{text}': {error}") from None
     return section
+
+
+def _bare(text: str) -> str:
+    """Return a piece without what divides it from the next: space, or a comma as in a list."""
+    return text.strip().removesuffix(",").strip()
 
 
 def _value(key: str, text: str) -> object:

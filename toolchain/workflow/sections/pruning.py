@@ -1,8 +1,8 @@
 """`[pruning]`: which synapses, neurons or channels leave, by a method that its `method` says."""
 
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from toolchain.files.documents import Document, later
 from toolchain.pruning import (
@@ -141,9 +141,19 @@ class SparseLearning(Document):
     l1: Amount = Field(default=1e-4, description="decay of magnitudes, in learning rates (deep rewiring)")
     temperature: Amount = Field(default=0.0, description="of the noise on weights (deep rewiring)")
     fit: FitSection | None = later(
-        None, description="what the network has to fit, which then decides `fraction` and `allocation`"
+        None, description="what the network has to fit, in place of `fraction` and `allocation`"
     )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        """Refuse a number of synapses beside a budget, which decides it."""
+        if self.fit is not None:
+            whole = type(self).model_fields["fraction"].default
+            given = {"fraction": self.fraction != whole, "allocation": self.allocation is not None}
+            if names := [f"`{name}`" for name, is_given in given.items() if is_given]:
+                raise ValueError(f"`fit` decides {' and '.join(names)}; leave one or the other out")
+        return self
 
     def options(self, seed: int) -> SparseOptions:
         """Return the options of the pruning; what is drawn comes from `seed`."""

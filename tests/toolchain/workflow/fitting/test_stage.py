@@ -12,6 +12,7 @@ from toolchain.models import HrsnnShape, build_hrsnn
 from toolchain.progress import no_stages
 from toolchain.target.registry import load_memories
 from toolchain.training import save_trained
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.run_folder import TrainedRun, claim
@@ -45,6 +46,20 @@ def test_a_network_is_trained_to_fit_and_its_run_compiles_to_what_was_promised(t
     assert sum(run.history.synapses[-1].living) == sum(each.after for each in record.connections)
     assert "2,500 bytes" in (tmp_path / "pruning" / "report.html").read_text()
     assert TrainedRun.load(tmp_path).history == run.history
+
+
+def test_a_convolutional_network_is_trained_to_fit(tmp_path: Path) -> None:
+    changes: dict[str, object] = {
+        "encoding": {"name": "direct", "steps": 2},
+        "model": {"name": "vgg", "layers": [4, "pool", 4, "pool"]},
+        "training": {"epochs": 1, "batch_size": 100, "calibration_samples": 32},
+    }
+    record = train(_experiment({"synops": 1500}, **changes), tmp_path, no_stages).history.fit
+    assert record is not None
+    cost = compare_build(compile_run(tmp_path, target="emulator")).costs[0]
+    assert record.amount <= 1500
+    assert cost.total_operations == pytest.approx(record.amount, rel=0.3), "of other samples"
+    assert all(0 < each.after < each.before for each in record.connections)
 
 
 def test_a_finished_run_is_pruned_to_fit_and_an_interrupted_pruning_continues(

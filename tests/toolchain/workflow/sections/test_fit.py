@@ -57,6 +57,8 @@ def test_every_limit_has_its_place(
         ({"fit": {"synops": 0}}, "pruning.fit.synops"),
         ({"fit": {"synops": 10, "profile": "x"}}, "a profile does nothing"),
         ({"fit": {"flash": 100, "weight_bits": [1]}}, "pruning.fit.weight_bits"),
+        ({"fit": {"synops": 10}, "fraction": 0.1}, "`fit` decides `fraction`; leave one or the other out"),
+        ({"fit": {"synops": 10}, "allocation": "uniform"}, "`fit` decides `allocation`"),
         ({"fit": {"watts": 2}}, "watts"),
         ({"method": "lnp", "fit": {"synops": 10}}, "it belongs to gradual, set"),
         ({"method": "sca", "fit": {"synops": 10}}, "it belongs to gradual, set"),
@@ -76,6 +78,7 @@ def test_a_line_is_a_budget() -> None:
     assert flash.saliency is Saliency.GRADIENT
     assert parse_fit("synops=20_000 weight_bits=any").budget().weight_bits == (4, 6, 8)
     assert parse_fit("target=loihi2 cores=1") == parse_fit("loihi2 cores=1")
+    assert parse_fit("loihi2, cores=1, weight_bits=4, 6,") == parse_fit("loihi2 cores=1 weight_bits=4,6")
 
 
 @pytest.mark.parametrize(
