@@ -156,5 +156,14 @@ def test_their_status_is_told_without_building_anything() -> None:
     ]
 
 
+def test_every_target_says_what_it_is_and_what_limits_networks_are_pruned_to_there() -> None:
+    statuses = {status.name: status for status in target_statuses()}
+    assert all(status.place for status in statuses.values())
+    budgets = {"c": {"flash", "ram"}, "loihi1": {"cores"}, "loihi2": {"cores"}, "rtl": {"bram"}}
+    assert {name: set(status.budgets) for name, status in statuses.items()} == {
+        name: budgets.get(name, set()) | {"synops"} for name in statuses
+    }
+
+
 def test_what_is_exported_by_name_is_declared() -> None:
     assert all(Stage.FIXED in load_target(name).capabilities.exports for name in PORTABLE)

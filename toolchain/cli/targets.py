@@ -22,19 +22,35 @@ def targets(
     if as_json:
         answer(
             {
-                each.name: {"stages": each.stages, "problem": each.problem, "can": dict(each.can)}
+                each.name: {
+                    "place": each.place,
+                    "stages": each.stages,
+                    "problem": each.problem,
+                    "budgets": each.budgets,
+                    "can": dict(each.can),
+                }
                 for each in statuses
             }
         )
         return
     if name is not None:
-        print_table(f"target {name}", ("what", "can"), [*statuses[0].can.items()])
+        (status,) = statuses
+        budgets = {"pruned to fit": ", ".join(status.budgets)} if status.budgets else {}
+        print_table(
+            f"target {name}: {status.place}", ("what", "can"), [*(dict(status.can) | budgets).items()]
+        )
         return
     print_table(
         "targets",
-        ("name", "stages", "usable"),
+        ("name", "what it is", "stages", "pruned to fit", "usable"),
         [
-            (each.name, ", ".join(each.stages), "yes" if each.problem is None else each.problem)
+            (
+                each.name,
+                each.place,
+                ", ".join(each.stages),
+                ", ".join(each.budgets),
+                "yes" if each.problem is None else each.problem,
+            )
             for each in statuses
         ],
     )

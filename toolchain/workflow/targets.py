@@ -1,12 +1,21 @@
 """Which targets are installed, what each can, and whether it can be used on this machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import final
+from dataclasses import dataclass, field, replace
+from typing import Final, final
 
 from toolchain.errors import TargetUnavailableError
 from toolchain.target.capability_words import graph_words, neuron_words
+from toolchain.target.protocol import ChipTarget, MemoryTarget, ProcessorTarget, Target
 from toolchain.target.registry import installed_targets, load_target
+
+_LIMITS: Final[Mapping[type, tuple[str, ...]]] = {
+    ChipTarget: ("cores",),
+    ProcessorTarget: ("flash", "ram"),
+    MemoryTarget: ("bram",),
+    Target: ("synops",),
+}
+"""Limits of a place that say how large a network may be, by what knows them."""
 
 
 @final
@@ -19,12 +28,16 @@ class TargetStatus:
         stages: The stages it accepts; empty if it could not be loaded.
         problem: Reason why it is not usable; None if it is.
         can: What it can, by aspect, in words.
+        place: What it is, in words; empty if it could not be loaded.
+        budgets: The limits that networks are pruned to fit there, as `pumice prune --fit` takes them.
     """
 
     name: str
     stages: tuple[str, ...]
     problem: str | None
     can: Mapping[str, str] = field(default_factory=dict[str, str])
+    place: str = ""
+    budgets: tuple[str, ...] = ()
 
 
 def target_statuses() -> tuple[TargetStatus, ...]:
@@ -44,16 +57,22 @@ def target_status(name: str) -> TargetStatus:
 
 
 def _status(name: str) -> TargetStatus:
-    stages: tuple[str, ...] = ()
-    can: Mapping[str, str] = {}
+    status = TargetStatus(name, (), None)
     try:
         target = load_target(name)
         declared = target.capabilities
-        stages = tuple(sorted(stage.value for stage in declared.stages))
-        can = {**neuron_words(declared), **graph_words(declared)}
+        status = replace(
+            status,
+            stages=tuple(sorted(stage.value for stage in declared.stages)),
+            can={**neuron_words(declared), **graph_words(declared)},
+            place=declared.name,
+            budgets=tuple(
+                limit for kind, limits in _LIMITS.items() if isinstance(target, kind) for limit in limits
+            ),
+        )
         target.check()
     except TargetUnavailableError as error:
-        return TargetStatus(name, stages, str(error), can)
+        return replace(status, problem=str(error))
     except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the others are listed
-        return TargetStatus(name, stages, f"its check failed: {type(error).__name__}: {error}", can)
-    return TargetStatus(name, stages, None, can)
+        return replace(status, problem=f"its check failed: {type(error).__name__}: {error}")
+    return status
