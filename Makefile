@@ -146,7 +146,7 @@ rates-study: $(READY) ## classifiers of pictures as rates, float and integers, i
 	$(BIN)/python experiments/rates_study.py $(STUDY)
 
 .PHONY: fit-study
-fit-study: $(READY) ## prune to fit against that size from scratch: prints its tables (hours; PUMICE_DATA names the files)
+fit-study: $(READY) ## prune to fit against that size from scratch, into docs/studies/fit.md (hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/fit_study.py $(STUDY)
 
 .PHONY: sparse-study
@@ -155,7 +155,7 @@ sparse-study: $(READY) ## sparse training against chance, into docs/studies/spar
 	$(BIN)/python experiments/sparse_tables.py
 
 .PHONY: conv-study
-conv-study: $(READY) ## sparse convolutional networks against whole ones: prints its tables (hours; PUMICE_DATA names the files)
+conv-study: $(READY) ## sparse convolutional networks against whole ones, into docs/studies/sparse-convolutions.md (hours; PUMICE_DATA names the files)
 	$(BIN)/python experiments/conv_study.py $(STUDY)
 
 .PHONY: tasks-study

@@ -5,18 +5,17 @@ not tuned for any arm. `static` is chance: weights drawn before the training. Te
 after training. Time is that of the processor for the whole training, its data and measurements included; with
 one thread (`OMP_NUM_THREADS=1`) it hardly matters who else computes. Run it with `make conv-study`, or a part
 of it with `--task fashion_conv --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It
-prints its tables; no page has its figures yet.
+writes the tables of `docs/studies/sparse-convolutions.md`.
 """
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
-from study_tables import interval, paragraph, rows_of
+from study_tables import STUDIES, bullet, filled, interval, paragraph, rows_of, write_pages
 
 from toolchain.files.toml import read_toml
 from toolchain.workflow.compare import compare_build
@@ -37,7 +36,10 @@ ARMS = {
     "rigl": "RigL",
     "set": "SET",
 }
-PRUNED = {
+PRUNED = tuple(arm for arm in ARMS if arm != WHOLE)
+AHEAD = ("gradual_operations", "static")
+"""Arms at the smaller sizes: the one that needs the fewest operations, and chance."""
+VARIANTS = {
     "gradual": {"method": "gradual", "allocation": "global", "price": "synapse"},
     "gradual_operations": {"method": "gradual", "allocation": "global", "price": "operations"},
     "gradual_layers": {"method": "gradual", "allocation": "erdos_renyi", "price": "synapse"},
@@ -51,9 +53,8 @@ def points(seeds: int) -> Iterator[Key]:
         for task in TASKS:
             yield task, WHOLE, 1.0, seed
             for fraction in FRACTIONS:
-                for arm in ARMS:
-                    if arm != WHOLE:
-                        yield task, arm, fraction, seed
+                for arm in PRUNED if fraction == FRACTIONS[0] else AHEAD:
+                    yield task, arm, fraction, seed
 
 
 def measured(key: Key, given: Given) -> Row:
@@ -61,7 +62,7 @@ def measured(key: Key, given: Given) -> Row:
     task, arm, fraction, seed = key
     document = read_toml(Path(__file__).parent / "tasks" / f"{task}.toml", "experiment file")
     document["data"]["path"] = str(given.data / document["data"]["path"])
-    sparse = PRUNED.get(arm, {"method": arm}) | {"fraction": fraction, "baseline": False}
+    sparse = VARIANTS.get(arm, {"method": arm}) | {"fraction": fraction, "baseline": False}
     document |= {"seed": seed, "pruning": False if arm == WHOLE else sparse}
     given.work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=given.work) as folder:
@@ -81,6 +82,7 @@ def measured(key: Key, given: Given) -> Row:
     }
 
 
+FIGURES = ("float", "integers", "parameters", "operations", "training")
 CAMPAIGN = Campaign(Path(__file__), ("task", "arm", "fraction", "seed"), points, measured, seeds=SEEDS)
 
 
@@ -89,61 +91,102 @@ def by_seed(rows: Mapping[Key, Row], point: Key, name: str) -> dict[int, float]:
     return {key[-1]: row[name] for key, row in rows.items() if key[:-1] == point}
 
 
-def spread(values: list[float], sign: str = "") -> str:
+def spread(values: Sequence[float], sign: str = "") -> str:
     """Return a mean and half its 95 % interval, if it has one."""
     mean, half = interval(values) if len(values) > 1 else (values[0], None)
     return f"{mean:{sign}.2f}" if half is None else f"{mean:{sign}.2f} ± {half:.2f}"
 
 
+def differences(rows: Mapping[Key, Row], point: Key) -> list[float]:
+    """Return the test accuracies of a point minus those of the whole network of the same seed."""
+    whole = by_seed(rows, (point[0], WHOLE, 1.0), "float")
+    return [value - whole[seed] for seed, value in by_seed(rows, point, "float").items() if seed in whole]
+
+
+def times(rows: Mapping[Key, Row], point: Key) -> list[float]:
+    """Return the times of training of a point in those of the whole network of the same seed."""
+    whole = by_seed(rows, (point[0], WHOLE, 1.0), "training")
+    return [value / whole[seed] for seed, value in by_seed(rows, point, "training").items() if seed in whole]
+
+
 def table(rows: Mapping[Key, Row], task: str) -> str:
-    """Return the table of a task; a difference is that from the whole network of the same seed."""
+    """Return the table of a task."""
     head = (
         "weights",
         "arm",
+        "seeds",
         "left",
-        "operations",
+        "operations a sample",
         "test, %",
-        "minus whole, points",
+        "minus whole",
         "integers, %",
-        "time, s",
+        "training, of the whole one's time",
     )
-    whole, lines = by_seed(rows, (task, WHOLE, 1.0), "float"), list[list[str]]()
-    for task_and_arm in dict.fromkeys(key[:-1] for key in rows if key[0] == task):
-        _, arm, fraction = task_and_arm
-        accuracy = by_seed(rows, task_and_arm, "float")
-        left, operations, integers, seconds = (
-            float(np.mean(list(by_seed(rows, task_and_arm, name).values())))
-            for name in ("parameters", "operations", "integers", "training")
+    lines: list[list[str]] = []
+    for point in points_of(rows, task):
+        figures = {name: list(by_seed(rows, point, name).values()) for name in FIGURES}
+        parameters, operations, integers = (
+            float(np.mean(figures[name])) for name in ("parameters", "operations", "integers")
         )
-        said, minus = spread(list(accuracy.values())), ""
-        if arm != WHOLE and accuracy.keys() <= whole.keys():
-            minus = spread([value - whole[seed] for seed, value in accuracy.items()], "+")
+        pruned = point[1] != WHOLE
         lines.append(
             [
-                f"{100 * fraction:g} %",
-                ARMS[arm],
-                f"{left:,.0f}",
+                f"{100 * point[2]:g} %",
+                ARMS[point[1]],
+                str(len(figures["float"])),
+                f"{parameters:,.0f}",
                 f"{operations:,.0f}",
-                said,
-                minus,
+                spread(figures["float"]),
+                spread(differences(rows, point), "+") if pruned else "",
                 f"{integers:.2f}",
-                f"{seconds:.0f}",
+                spread(times(rows, point)) if pruned else "1",
             ]
         )
     return rows_of(head, lines)
 
 
-def tables() -> str:
+def points_of(rows: Mapping[Key, Row], task: str) -> list[Key]:
+    """Return the tasks, arms and fractions of a task that were measured, in the order of the study."""
+    measured = {key[:-1] for key in rows}
+    every = dict.fromkeys(key[:-1] for key in points(1) if key[0] == task)
+    return [point for point in every if point in measured]
+
+
+def in_short(rows: Mapping[Key, Row]) -> str:
+    """Return what was found, in a sentence for each arm."""
+    lines: list[str] = []
+    for task, title in TASKS.items():
+        for point in points_of(rows, task):
+            if point[1] == WHOLE or not differences(rows, point):
+                continue
+            lines.append(
+                bullet(
+                    f"{title}, {100 * point[2]:g} % of the weights, {ARMS[point[1]]}: "
+                    f"{spread(differences(rows, point), '+')} points from the whole network of the same "
+                    f"seed, trained in {spread(times(rows, point))} of its time."
+                )
+            )
+    return "\n".join(lines)
+
+
+def study(rows: Mapping[Key, Row]) -> str:
     """Return what was measured, task by task."""
-    rows = CAMPAIGN.rows()
     text = paragraph(
-        "Test accuracy is that of real numbers, with 95 % intervals over seeds; differences are from the "
-        "whole network of the same seed; operations are those of a sample; time is that of the processor."
+        "Test accuracy is that of real numbers, with 95 % intervals over seeds (Student's t); 'minus whole' "
+        "is the difference from the whole network of the same seed; operations are those of a test sample, "
+        "all layers together; time is that of the processor, for the whole training on one core."
     )
-    there = [task for task in TASKS if any(key[0] == task for key in rows)]
+    there = [task for task in TASKS if points_of(rows, task)]
     return "\n\n".join([text, *(f"### {TASKS[task]}\n\n{table(rows, task)}" for task in there)])
+
+
+def pages() -> dict[Path, str]:
+    """Return the page of the study, with its tables renewed."""
+    rows = CAMPAIGN.rows()
+    texts = {"in short": in_short(rows), "study": study(rows)}
+    return filled(STUDIES / "sparse-convolutions.md", texts)
 
 
 if __name__ == "__main__":
     carry_out(CAMPAIGN)
-    sys.stdout.write(f"{tables()}\n")
+    write_pages(pages())

@@ -4,19 +4,19 @@ A network is trained whole, pruned to fit a place by what the place itself says,
 (`pumice prune --fit`). Beside it stands a network with as many synapses, drawn before the training, that
 trains for as many epochs in all. What is reached is what `pumice check` says of the compiled run. Test
 samples are looked at once, after training. Run it with `make fit-study`, or a part of it with
-`--task digits --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It prints its tables;
-no page has its figures yet.
+`--task digits --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It writes the tables
+of `docs/studies/fit.md`.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
-from study_tables import interval, paragraph, rows_of
+from study_tables import STUDIES, bullet, filled, interval, paragraph, rows_of, write_pages
 
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
@@ -28,13 +28,19 @@ from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import prune_to_fit, train
 
 SEEDS = 3
-WHOLE, FITTED, CHANCE = "whole", "fit", "static"
-ARMS = {WHOLE: "not pruned", FITTED: "pruned to fit", CHANCE: "of that size from scratch"}
+WHOLE, FITTED, JOINT, CHANCE = "whole", "fit", "fit_bits", "static"
+ARMS = {
+    WHOLE: "not pruned",
+    FITTED: "pruned to fit",
+    JOINT: "pruned to fit, of 4, 6 and 8 bits the best",
+    CHANCE: "of that size from scratch",
+}
 PROCESSOR = "stm32f411"
+FLASH = "flash=64 KiB"
 BUDGETS = {
     "loihi2 cores=2": "2 cores of Loihi 2",
     "loihi1 cores=2": "2 cores of Loihi 1",
-    "flash=64 KiB": "64 KiB of flash",
+    FLASH: "64 KiB of flash",
 }
 TASKS = {"digits": "digits, row by row", "fashion": "Fashion-MNIST, row by row"}
 EPOCHS = {"digits": (8, 4), "fashion": (2, 1)}
@@ -73,14 +79,15 @@ def points(seeds: int) -> Iterator[Key]:
         for task in TASKS:
             yield task, WHOLE, "", seed
             for budget in BUDGETS:
-                yield task, FITTED, budget, seed
-                yield task, CHANCE, budget, seed
+                for arm in (FITTED, *((JOINT,) if budget == FLASH else ()), CHANCE):
+                    yield task, arm, budget, seed
 
 
 def needs(key: Key) -> Sequence[Key]:
     """Return what has to be there: the whole network of a fitted one, and the fitted one of chance."""
     task, arm, budget, seed = key
-    return {WHOLE: (), FITTED: ((task, WHOLE, "", seed),), CHANCE: ((task, FITTED, budget, seed),)}[arm]
+    whole, fitted = (task, WHOLE, "", seed), (task, FITTED, budget, seed)
+    return {WHOLE: (), FITTED: (whole,), JOINT: (whole,), CHANCE: (fitted,)}[arm]
 
 
 def experiment_of(task: str, seed: int, given: Given, epochs: int, pruning: Any) -> Experiment:
@@ -100,8 +107,10 @@ def measured(key: Key, given: Given) -> Row:
     run = base if arm == WHOLE else given.work / "-".join((task, str(seed), arm, budget.replace(" ", "")))
     if arm == WHOLE:
         train(experiment_of(task, seed, given, whole, pruning=False), run)
-    elif arm == FITTED:
-        prune_to_fit(base, run, f"{budget} profile={PROCESSOR}" if "flash" in budget else budget, epochs=few)
+    elif arm in {FITTED, JOINT}:
+        words = [budget, *((f"profile={PROCESSOR}",) if budget == FLASH else ())]
+        words += ["weight_bits=4,6,8"] if arm == JOINT else []
+        prune_to_fit(base, run, " ".join(words), epochs=few)
     else:
         row = given.rows[task, FITTED, budget, seed]
         share = row["synapses"] / row["whole"]
@@ -131,6 +140,7 @@ def figures(trained: TrainedRun, run: Path, budget: str) -> Row:
         "takes": {each: taken(build, each) for each, build in builds.items()},
         "asked": 0 if fit is None else len(fit.steps),
         "rounds": 0 if fit is None else sum(step.what == "after the training" for step in fit.steps),
+        "bits": None if fit is None else fit.weight_bits,
         "left": {} if fit is None else {each.name: [each.before, each.after] for each in fit.connections},
     }
 
@@ -169,13 +179,36 @@ def table(rows: Mapping[Key, Row], task: str) -> str:
     return rows_of(head, lines)
 
 
-def _shown(mean: float, half: float) -> str:
-    return f"{mean:.2f}" if np.isnan(half) else f"{mean:.2f} ± {half:.2f}"
+def _shown(mean: float, half: float, sign: str = "") -> str:
+    return f"{mean:{sign}.2f}" if np.isnan(half) else f"{mean:{sign}.2f} ± {half:.2f}"
 
 
-def tables() -> str:
+def in_short(rows: Mapping[Key, Row]) -> str:
+    """Return what was reached, in a sentence for each task and budget."""
+    lines: list[str] = []
+    for (task, title), (budget, place) in product(TASKS.items(), BUDGETS.items()):
+        fitted, chance, whole = (
+            {key[-1]: row for key, row in rows.items() if key[:-1] == (task, arm, at)}
+            for arm, at in ((FITTED, budget), (CHANCE, budget), (WHOLE, ""))
+        )
+        seeds = sorted(fitted.keys() & chance.keys() & whole.keys())
+        if not seeds:
+            continue
+        most = max(fitted[seed]["takes"][budget] for seed in seeds)
+        against = {
+            name: _shown(*interval([fitted[seed]["float"] - other[seed]["float"] for seed in seeds]), "+")
+            for name, other in (("the whole network", whole), ("that size from scratch", chance))
+        }
+        before = min(whole[seed]["takes"][budget] for seed in seeds)
+        compared = " and ".join(f"{figure} points against {name}" for name, figure in against.items())
+        lines.append(
+            bullet(f"{title}, {place}: takes {most:,} at most, where the whole took {before:,}; {compared}.")
+        )
+    return "\n".join(lines)
+
+
+def study(rows: Mapping[Key, Row]) -> str:
     """Return what was measured, task by task."""
-    rows = CAMPAIGN.rows()
     parts: list[str] = []
     for task, title in TASKS.items():
         seeds = {key[-1] for key in rows if key[0] == task}
@@ -191,6 +224,12 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def pages() -> dict[Path, str]:
+    """Return the page of the study, with its tables renewed."""
+    rows = CAMPAIGN.rows()
+    return filled(STUDIES / "fit.md", {"in short": in_short(rows), "study": study(rows)})
+
+
 if __name__ == "__main__":
     carry_out(CAMPAIGN)
-    sys.stdout.write(f"{tables()}\n")
+    write_pages(pages())

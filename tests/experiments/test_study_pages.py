@@ -16,6 +16,8 @@ import pytest
         "neurons_tables",
         "tasks_study",
         "sparse_tables",
+        "conv_study",
+        "fit_study",
     ],
 )
 def test_the_pages_are_up_to_date(script: str, experiment: Callable[[str], ModuleType]) -> None:
