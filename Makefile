@@ -90,6 +90,16 @@ SEEDS ?= 0 1 2
 hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one order: no message or result may change (long)
 	for seed in $(SEEDS); do PYTHONHASHSEED=$$seed $(BIN)/python -m pytest -q -p no:randomly -m "not long and not bench and not frameworks"; done
 
+.PHONY: pythons
+PYTHONS ?= 3.11 3.12 3.13
+pythons: ## check and test with each Python of 3.11, 3.12 and 3.13, in an environment of its own (long)
+	@for version in $(PYTHONS); do \
+	  python$$version -c "" 2>/dev/null || { echo "no python$$version runs here; PYTHONS=3.11 asks for that one alone" >&2; exit 1; }; \
+	done
+	for version in $(PYTHONS); do \
+	  $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version check test slow; \
+	done
+
 .PHONY: sweep
 GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)

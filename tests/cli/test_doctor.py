@@ -31,6 +31,7 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     document = _json(capsys)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 _WRONG = ("schema", "nosuch")
 """An error of ours, said by a command that loads little."""
 
@@ -42,6 +44,7 @@ def test_output_that_a_full_disk_refuses_is_an_error() -> None:
     )
 
 
+@pytest.mark.slow
 def test_streams_that_were_closed_at_the_start_are_not_missed(small_build: Path, tmp_path: Path) -> None:
     """Nor is a file of ours opened in their place, for others to print into."""
 

@@ -34,6 +34,7 @@ def test_the_emulator_equals_the_reference_on_random_images(recipe: ImageRecipe)
     check_equal(graph, reference.run(graph, stimuli), EmulatorTarget(), stimuli)
 
 
+@pytest.mark.slow
 def test_lava_equals_the_reference_on_images() -> None:
     check_on_lava((_PLAIN, _EVERYTHING, _RESIDUAL), _make(_STEPS))
 

@@ -47,6 +47,7 @@ def test_the_emulator_equals_the_reference_on_random_graphs(recipe: Recipe) -> N
     check_equal(graph, reference.run(graph, stimuli), EmulatorTarget(), stimuli)
 
 
+@pytest.mark.slow
 def test_lava_equals_the_reference() -> None:
     check_on_lava((_PLAIN, _ON_LAVA, _BIASED, conformance.FIRING), _make(2))
 

@@ -58,6 +58,7 @@ def _together(kind: str, first: int, count: int) -> tuple[Graph, dict[str, Any]]
     return union([graph for graph, _ in made]), stimuli
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("networks", 6), ("images", 4)])
 def test_many_random_graphs_in_one_equal_the_reference_without_a_warning_or_undefined_behaviour(
     kind: str, count: int

@@ -97,6 +97,7 @@ def test_a_sweep_of_which_nothing_was_measured_has_a_page(state: PointState, tmp
     assert "Points</h2>" not in page
 
 
+@pytest.mark.slow
 def test_a_page_of_ten_thousand_points_says_what_it_leaves_out(tmp_path: Path) -> None:
     folder = grid_folder(tmp_path, {"seed": (0,), "quantization.weight_bits": (4,)}, _measure)
     rows = tuple(

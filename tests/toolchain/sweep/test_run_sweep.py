@@ -20,6 +20,7 @@ from toolchain.sweep.stages import PointTask, measure_point, train_point
 from toolchain.sweep.sweep_folder import SweepFolder
 
 
+@pytest.mark.slow
 def test_workers_do_what_stages_do_here(tmp_path: Path) -> None:
     small_sweep(tmp_path, 'seed = [3]\n"quantization.weight_bits" = [4, 8]')
     told: list[tuple[str, int, int]] = []
@@ -40,6 +41,7 @@ def test_workers_do_what_stages_do_here(tmp_path: Path) -> None:
     assert all(row.state is PointState.DONE for row in result.rows)
 
 
+@pytest.mark.slow
 def test_failed_points_are_told_at_the_end_and_tried_again(tmp_path: Path) -> None:
     sweep = trivial_sweep(seed=[12, 13, 14, 15])
     for _ in range(2):

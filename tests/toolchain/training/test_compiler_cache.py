@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _SCRIPT = """
 import os, sys
 from torch import nn
@@ -18,6 +20,7 @@ assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
 """
 
 
+@pytest.mark.slow
 def test_neither_modules_nor_optimizers_leave_anything_in_the_temporary_folder(
     tmp_path: Path, repository: Path
 ) -> None:

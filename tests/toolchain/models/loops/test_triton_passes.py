@@ -69,6 +69,7 @@ def interpreted() -> Iterator[None]:
 class TestInterpretedKernels:
     """What the kernels compute; places of a layer that are no neurons compute nonsense, as on a GPU."""
 
+    @pytest.mark.slow
     @settings(max_examples=6, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
     @given(
         case=cases(largest=LARGEST, batches=BATCHES, lengths=LENGTHS),

@@ -42,6 +42,7 @@ def test_the_same_seed_prunes_the_same_and_the_network_stays() -> None:
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_without_a_cap_the_expectation_of_a_weight_is_the_weight() -> None:
     rule = KeepRule(rescale_cap=np.inf, least=0.3)
     options = FeedForwardLnpOptions(synapses=0.6, channels=1.0, rounds=1, rule=rule, samples=8)
