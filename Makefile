@@ -39,7 +39,11 @@ test: $(READY) ## run the quick tests, on JOBS cores (minutes)
 
 .PHONY: slow
 slow: $(READY) ## the slow tests: demo, examples, pages and tutorials, small disks, random graphs on Lava (minutes)
-	$(PYTEST) -m "slow"
+	$(PYTEST) -m "slow and not long"
+
+.PHONY: nightly
+nightly: $(READY) ## what takes long: sweeps that are killed, random graphs on every target by the hundred (an hour)
+	$(PYTEST) -m "long"
 
 .PHONY: frameworks
 frameworks: peers ## networks of other frameworks, in and out, with their own exporters and importers

@@ -24,7 +24,12 @@ from toolchain.workflow.experiment import parse_experiment
 from toolchain.workflow.train import train
 
 SEEDS = 5
-TASKS = {"fashion_conv": "Fashion-MNIST, convolutions", "nmnist_conv": "N-MNIST, convolutions"}
+TASKS = {
+    "fashion_conv": "Fashion-MNIST",
+    "fashion_wide": "Fashion-MNIST, wide dense layer",
+    "nmnist_conv": "N-MNIST",
+}
+WIDE = ("fashion_wide",)
 FRACTIONS = (0.05, 0.02, 0.01)
 WHOLE = "whole"
 ARMS = {
@@ -37,8 +42,8 @@ ARMS = {
     "set": "SET",
 }
 PRUNED = tuple(arm for arm in ARMS if arm != WHOLE)
-AHEAD = ("gradual_operations", "static")
-"""Arms at the smaller sizes: the one that needs the fewest operations, and chance."""
+AHEAD = ("gradual", "gradual_operations", "static")
+"""Arms at the smaller sizes and of wide networks: one threshold for all layers, by two prices, and chance."""
 VARIANTS = {
     "gradual": {"method": "gradual", "allocation": "global", "price": "synapse"},
     "gradual_operations": {"method": "gradual", "allocation": "global", "price": "operations"},
@@ -52,8 +57,8 @@ def points(seeds: int) -> Iterator[Key]:
     for seed in range(seeds):
         for task in TASKS:
             yield task, WHOLE, 1.0, seed
-            for fraction in FRACTIONS:
-                for arm in PRUNED if fraction == FRACTIONS[0] else AHEAD:
+            for fraction in FRACTIONS[: 1 if task in WIDE else None]:
+                for arm in PRUNED if fraction == FRACTIONS[0] and task not in WIDE else AHEAD:
                     yield task, arm, fraction, seed
 
 

@@ -84,7 +84,7 @@ def _log(script: Path) -> list[str]:
     return sorted((script.parent / "log").read_text().split())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_point_that_fails_stops_no_other_and_alone_is_tried_again(repository: Path, script: Path) -> None:
     (script.parent / "go").touch()
     code, output = _end(_start(repository, script))
@@ -101,7 +101,7 @@ def test_a_point_that_fails_stops_no_other_and_alone_is_tried_again(repository: 
     assert not script.with_suffix(".errors").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("signal", ["kill", "interrupt"])
 def test_a_study_that_is_ended_goes_on_with_what_is_missing(
     repository: Path, script: Path, signal: str
@@ -123,7 +123,7 @@ def test_a_study_that_is_ended_goes_on_with_what_is_missing(
     assert _log(script) == ["after", "broken", "quick", "slow", "slow"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_part_goes_to_another_file(repository: Path, script: Path, tmp_path: Path) -> None:
     code, output = _end(
         _start(repository, script, "--task", "quick", "--rows", str(tmp_path / "other.jsonl"))

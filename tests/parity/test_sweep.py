@@ -6,7 +6,7 @@ from tests.parity import sweep as sweeps
 from tests.parity.neuron_sweep import check_batch
 from tests.parity.sweep import KINDS, sweep
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 _QUICK = {"wide-images": 400, "images": 300, "integers": 400, "reals": 400}
 

@@ -62,6 +62,12 @@ def test_random_graphs_within_what_it_declares_equal_the_reference(name: str) ->
 
 
 @pytest.mark.slow
+def test_graphs_at_and_within_the_limits_of_lava_equal_the_reference() -> None:
+    conformance.check_random_graphs(load_target("lava"), 2)
+    conformance.check_limits(load_target("lava"))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted({*installed_targets()} - {*QUICK}))
 def test_graphs_at_and_within_the_limits_of_the_slow_ones_equal_the_reference(name: str) -> None:
     conformance.check_random_graphs(load_target(name))

@@ -170,6 +170,7 @@ def _tangled(seed: int) -> Graph:
             return graph
 
 
+@pytest.mark.long
 def test_reference_emulator_and_lava_are_one_network_with_the_delays() -> None:
     graphs = [_tangled(seed) for seed in range(8)]
     joined = union(graphs)

@@ -11,7 +11,7 @@ from toolchain.sweep.sweep_file import parse_sweep
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.written import write_results
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 _EXAMPLES = Path(__file__).parents[3] / "examples/sweeps"
 _QUICK = {"training": {"epochs": 1}, "encoding": {"name": "rate", "steps": 4}}

@@ -21,7 +21,7 @@ from toolchain.sweep.run_sweep import carry_out
 from toolchain.sweep.sweep_file import Sweep
 from toolchain.sweep.sweep_folder import SweepFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 _GRID = '"quantization.weight_bits" = [4, 8]\nseed = { range = 3 }'
 _PATIENCE_S = 300.0

@@ -20,7 +20,7 @@ from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.run_folder import RUN
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 _SPACE = {
     "training.learning_rate": {"low": 0.0001, "high": 0.05, "log": True},
