@@ -152,10 +152,14 @@ class FitStage:
                 more, renewed = self._further(best, network, number)
                 records = (*records, *_after(records, more))
                 updates = (*updates, *_after(updates, renewed))
+        taken = [
+            step.amount for step in best.search.steps if step.what == TRAINED and step.amount is not None
+        ]
+        least = f": it takes {self._budget.measured(min(taken))}" if taken else ""
         raise PruningError(
             f"after {_ROUNDS - 1} rounds of pruning it further, the trained network still does not fit "
-            f"{self._budget.sentence()}",
-            "give a larger budget, or train longer",
+            f"{self._budget.sentence()}{least}",
+            f"give {'that' if taken else 'a larger budget'}, or train longer",
         )
 
     def _candidates(self, guide: Network | FeedForward) -> list[_Candidate]:

@@ -10,11 +10,13 @@ from tests.small_run import small_experiment
 from toolchain.errors import PruningError, TargetError, UnknownNameError, UsageError
 from toolchain.models import HrsnnShape, build_hrsnn
 from toolchain.progress import no_stages
+from toolchain.pruning.fit import SizeAnswer
 from toolchain.target.registry import load_memories
 from toolchain.training import save_trained
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import Experiment, parse_experiment
+from toolchain.workflow.fitting.asking import FitQuestion
 from toolchain.workflow.run_folder import TrainedRun, claim
 from toolchain.workflow.train import prune_to_fit, train
 
@@ -135,3 +137,14 @@ def test_what_cannot_fit_is_said_before_anything_is_trained(tmp_path: Path) -> N
     with pytest.raises(PruningError, match="chosen by samples for validation"):
         train(_experiment({"bram": 4000, "weight_bits": "any"}, data=none), folder, no_stages)
     assert not folder.exists()
+
+
+def test_a_trained_network_that_never_fits_says_what_it_takes(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs have parts that depend on numbers, so what fitted before the training need not after it."""
+    monkeypatch.setattr(FitQuestion, "of_build", lambda *_: SizeAnswer(4321.0, 4321.0))
+    monkeypatch.setattr(FitQuestion, "__call__", lambda *_: SizeAnswer(1000.0, 1000.0))
+    with pytest.raises(PruningError, match="still does not fit 2,000 bytes.*: it takes 4,321 bytes") as error:
+        prune_to_fit(small_run, tmp_path / "never", "bram=2000", epochs=1, progress=no_stages)
+    assert "give that, or train longer" in str(error.value)
