@@ -119,18 +119,18 @@ class Brian2LoihiProgram:
         end = steps + max(first.values())
         import_module("brian2").prefs.codegen.target = "numpy"
         network = import_module("brian2_loihi").LoihiNetwork()
-        groups = [(n.name, each) for n in graph.populations for each in neurons(n, batch, first[n.name], end)]
-        for node in graph.synapses:
+        populations = [node for node in graph if isinstance(node, ir.FixedLif)]
+        groups = [(n.name, each) for n in populations for each in neurons(n, batch, first[n.name], end)]
+        for node in (node for node in graph if isinstance(node, ir.FixedDense)):
             source, late = graph.source(node.inputs[0])
-            target = graph.readers(node.name)[0].name
-            late += first[target]
+            late += first[graph.readers(node.name)[0].name]
             if isinstance(source, ir.Input):
                 senders, late = [entry(fitted.values[source.name].reshape(batch, steps, -1), late)], 0
             else:
                 senders = [group for name, group in groups if name == source.name]
                 late -= first[source.name] + 1
             for sender, (name, reader) in product(senders, groups):
-                if name == target:
+                if node.name in graph[name].inputs:
                     network.add(sender.brian, *synapses(node, sender, reader, late, batch))
         network.add(*(part for _, group in groups for part in (group.brian, *group.monitors)))
         network.run(end)
