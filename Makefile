@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= pumice-demo
+DIST ?= dist
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Every worker computes on one core, and takes over tests of another one when it has none left.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -234,6 +235,10 @@ docs-site: $(READY)
 
 docs-tutorials: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m long tests/docs
+
+.PHONY: dist-check
+dist-check: ## sdist and wheel, built, installed in a clean environment and used from an empty folder (minutes; DIST=folder)
+	scripts/check-dist $(DIST)
 
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff

@@ -13,7 +13,7 @@ from tests.real_graphs import in_reals
 from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.errors import ToolchainError
-from toolchain.fixedpoint import SignMode
+from toolchain.fixedpoint import WEIGHT_EXPONENTS, SignMode
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
 from toolchain.neuron_rules import NeuronRules
 from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
@@ -67,6 +67,10 @@ def limits(can: Capabilities, stage: Stage) -> Iterator[Limit]:
     rules = can.neurons(stage)
     assert rules is not None
     yield from _neuron_limits(rules, stage)
+    if stage is Stage.FIXED:
+        least = can.least_exponent
+        beyond = None if least is None else _scaled(least - 1)
+        yield Limit("exponents", _scaled(WEIGHT_EXPONENTS[0] if least is None else least), beyond)
     yield from _delay_limits(can, stage)
     yield from _message_limits(can, stage)
     yield from _image_limits(can, stage)
@@ -102,7 +106,18 @@ def _drawn(can: Capabilities, rng: np.random.Generator, *, images: bool) -> tupl
         graph, stimuli = random_fixed(recipe), random_stimuli(recipe, SAMPLES, STEPS)
     rules = can.fixed or can.real
     assert rules is not None
-    return _limited(graph, rules), stimuli
+    return _scaled_up(_limited(graph, rules), can.least_exponent), stimuli
+
+
+def _scaled_up(graph: Graph, least: int | None) -> Graph:
+    """The graph with no exponent below the smallest that there is."""
+
+    def change(node: AnyNode) -> AnyNode:
+        if least is None or not isinstance(node, ir.FixedDense):
+            return node
+        return replace(node, exponent=max(node.exponent, least))
+
+    return graph.map(change)
 
 
 def _limited(graph: Graph, rules: NeuronRules) -> Graph:
@@ -143,6 +158,12 @@ def _pair(stage: Stage, **firing: Any) -> Graph:
         _synapses(stage, "r", "p", 2, 2),
         _neurons(stage, "q", ("r",), 2),
     )
+
+
+def _scaled(exponent: int) -> Graph:
+    """Two neurons that read synapses of an exponent."""
+    weights = replace(_synapses(Stage.FIXED, "w", "x", 2, 2), exponent=exponent)
+    return _graph(ir.Input(name="x", shape=(2,)), weights, _neurons(Stage.FIXED, "p", ("w",), 2))
 
 
 def _graph(*nodes: AnyNode) -> Graph:

@@ -1,6 +1,7 @@
 """What a release carries says the same everywhere, and what it names is there."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -39,3 +40,24 @@ def test_the_workflow_runs_what_ci_runs(repository: Path) -> None:
     named = " ".join(re.findall(r'^packages="(?:\$packages )?([^"]*)"', packages, flags=re.MULTILINE)).split()
     assert named
     assert [name for name in named if name not in workflow.split()] == []
+
+
+def test_no_code_repeats_the_version(repository: Path) -> None:
+    version = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    files = _tracked(repository, "pumice", "toolchain", "targets", "Dockerfile", "scripts")
+    assert [name for name in files if version in (repository / name).read_text(encoding="utf-8")] == []
+
+
+def test_the_changelog_begins_with_what_is_new_and_what_breaks(repository: Path) -> None:
+    version = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    newest = (repository / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    headings = re.findall(r"^### (.*)$", newest, re.MULTILINE)
+    assert newest.startswith(f"{version}\n")
+    assert headings[:2] == ["In short", "What breaks, and how to move on"]
+
+
+def _tracked(repository: Path, *paths: str) -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *paths], cwd=repository, capture_output=True, text=True, check=True
+    )
+    return listed.stdout.splitlines()

@@ -28,6 +28,7 @@ NARROW = Capabilities(
         adapts=False,
         max_spikes=2,
     ),
+    least_exponent=-1,
     synapse_delays=False,
     longest_delay=2,
     clocked=True,

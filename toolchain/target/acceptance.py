@@ -26,6 +26,8 @@ def check_graph(graph: Graph, can: Capabilities) -> None:
     verify(graph)
     _check_stage(graph, can)
     check_neurons(graph.populations, can, graph.stage)
+    if can.least_exponent is not None:
+        _check_exponents(graph, can, can.least_exponent)
     _check_messages(graph, can)
     _check_images(graph, can)
     _check_delays(graph, can)
@@ -97,6 +99,16 @@ def _check_stage(graph: Graph, can: Capabilities) -> None:
             f"{can.name} runs {runs} only, and graph '{graph.name}' holds {NUMBERS[graph.stage]}",
             'run another `stage`, or on `target="emulator"`, which runs both',
         )
+
+
+def _check_exponents(graph: Graph, can: Capabilities, least: int) -> None:
+    for node in graph.synapses:
+        if isinstance(node, ir.FixedDense) and node.exponent < least:
+            raise TargetError(
+                f"connection '{node.name}' has the exponent {node.exponent}, expected at least "
+                f"{least} on {can.name}",
+                can.remedy,
+            )
 
 
 def _check_messages(graph: Graph, can: Capabilities) -> None:

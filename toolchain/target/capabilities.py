@@ -44,6 +44,8 @@ class Capabilities:
         name: Name of the place in messages, which a verb in the singular follows.
         real: Neurons of real numbers; None if it runs none.
         fixed: Neurons of integers; None if it runs none.
+        least_exponent: Smallest exponent of integer weights; None for any. Below 0 a sum of synapses is
+            rounded down, and a place that rounds otherwise has none of these.
         neuron_delays: Whether a delay of real numbers may differ from neuron to neuron; `FoldDelays` puts
             these into the synapses.
         synapse_delays: Whether the synapses of a connection may have delays of their own.
@@ -68,6 +70,7 @@ class Capabilities:
     name: str
     real: NeuronRules | None = EVERY_NEURON
     fixed: NeuronRules | None = EVERY_NEURON
+    least_exponent: int | None = None
     neuron_delays: bool = True
     synapse_delays: bool = True
     longest_delay: int | None = None

@@ -50,7 +50,7 @@ _RESETS: Final = {
 def graph_words(can: Capabilities) -> Mapping[str, str]:
     """Return what else a graph may hold, by aspect."""
     return {
-        "numbers": _named(can.stages),
+        "numbers": _named(can.stages) + _exponent_words(can),
         "delays per": _delay_words(can),
         "a loop has": "a step for each of its connections" if can.clocked else "a step",
         "graded messages": _message_words(can),
@@ -64,6 +64,11 @@ def graph_words(can: Capabilities) -> Mapping[str, str]:
 
 def _named(stages: frozenset[Stage]) -> str:
     return ", ".join(NUMBERS[stage] for stage in Stage if stage in stages)
+
+
+def _exponent_words(can: Capabilities) -> str:
+    least = can.least_exponent
+    return "" if least is None else f"; exponents of weights from {least}"
 
 
 def _delay_words(can: Capabilities) -> str:
