@@ -157,7 +157,6 @@ def real_of(
     least: float = -math.inf,
     most: float = math.inf,
     above: float = -math.inf,
-    below: float = math.inf,
     infinite: bool = False,
 ) -> float:
     """Return a real number as a float.
@@ -168,7 +167,6 @@ def real_of(
         least: Smallest value that is allowed.
         most: Largest value that is allowed.
         above: It must be larger than this.
-        below: It must be smaller than this.
         infinite: Whether positive infinity is allowed.
 
     Raises:
@@ -180,9 +178,9 @@ def real_of(
             number = float(cast("float", value))
         except _UNREADABLE:
             number = math.nan
-    below_limit = number < below or (infinite and number == math.inf)
-    if not (least <= number <= most and above < number and below_limit):
-        raise ArgumentError(name, f"a number{_limits(least, most, above, below)}", _kind(value))
+    finite = number < math.inf or infinite
+    if not (least <= number <= most and above < number and finite):
+        raise ArgumentError(name, f"a number{_limits(least, most, above)}", _kind(value))
     return number
 
 
@@ -349,12 +347,12 @@ def _label_advice(array: NDArray[Any]) -> str:
     return "one-hot labels: give labels.argmax(axis=-1)" if one_hot else ""
 
 
-def _limits(least: float, most: float, above: float, below: float) -> str:
+def _limits(least: float, most: float, above: float) -> str:
     if above >= least:
         least = -math.inf  # said by the other
     parts = [
         f"{word} {limit:g}"
-        for word, limit in (("at least", least), ("above", above), ("at most", most), ("below", below))
+        for word, limit in (("at least", least), ("above", above), ("at most", most))
         if math.isfinite(limit)
     ]
     return f" {' and '.join(parts)}" if parts else ""

@@ -14,8 +14,6 @@ from toolchain.errors import ArgumentError, CorruptArtifactError, OutOfMemoryErr
 
 VARIABLE: Final = "PUMICE_MEMORY"
 """Environment variable that says how much memory there is, such as `16G`, and not the machine."""
-TOML_GROWTH: Final = 400
-"""Bytes of objects, and of errors about them, for every byte of TOML at worst."""
 
 _SIZE: Final = re.compile(r"(\d{1,15})([KMGT]?)")
 _UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}

@@ -10,7 +10,6 @@ from toolchain.errors import TargetError
 _MAGIC: Final = b"\x7fELF"
 _WRITE, _ALLOC, _EXECUTE = 1, 2, 4
 _NOTE: Final = 7
-_NO_BITS: Final = 8
 _WORDS: Final = {1: ("I", 4), 2: ("Q", 8)}
 """By the class of a file: the code of an address, and its bytes."""
 

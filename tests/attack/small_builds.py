@@ -1,5 +1,6 @@
 """Two builds of a few neurons that hold every kind of node, and all that a user does with a build."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
 from toolchain.files.atomic import sha256
-from toolchain.files.documents import parse_document, read_json, write_json
+from toolchain.files.documents import parse_document, write_json
 from toolchain.files.npz import read_arrays
 from toolchain.ir import Decode, EdgeKind, Graph, Origin, Stage, graph_from, print_graph
 from toolchain.ir.forms import Arrays
@@ -103,7 +104,7 @@ def sealed(folder: Path, name: str) -> Callable[[], None]:
     def seal() -> None:
         if name == "manifest.json":
             return
-        manifest = read_json(folder / "manifest.json")
+        manifest = json.loads((folder / "manifest.json").read_text())
         manifest["files"][name] = sha256(folder / name)
         write_json(folder / "manifest.json", manifest)
 

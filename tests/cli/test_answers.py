@@ -1,6 +1,7 @@
 """What machines read: with `--json` there is one document on standard output, however a command ends."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 import typer
 
+from toolchain.cli.compile import EPILOG
 from toolchain.cli.ending import exit_code_of
 from toolchain.cli.main import app, main
+from toolchain.cli.spelling import KEYS
 from toolchain.passes import Rounding
 from toolchain.workflow.quantization import Quantization
+from toolchain.workflow.sections.quantization import SETTINGS
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
@@ -36,7 +40,7 @@ def test_remedies_are_spelled_as_options(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "net.nir").touch()
     command = ["compile", str(tmp_path / "net.nir"), "-o", str(tmp_path / "b"), "--qat-epochs", "1", "--json"]
     _, document, _ = _ended(command, capsys)
-    assert document["error"]["remedy"].startswith("give them as --train samples.npz")
+    assert document["error"]["remedy"].startswith("give them as --calibration samples.npz")
 
 
 @pytest.mark.parametrize("arguments", [["targets", "--colour"], ["show"], ["doctor", "more"], ["nosuch"]])
@@ -74,23 +78,28 @@ def test_a_bug_is_a_document_and_the_next_command_does_not_repeat_it(
     ("option", "now"),
     [
         (["--calibrate", "x.npz"], "--calibration FILE"),
-        (["--no-calibrated"], "--rounding nearest"),
-        (["--calibrated"], "--rounding joint"),
+        (["--no-calibrated"], "--quantization rounding=nearest"),
+        (["--per-population"], "--quantization per_neuron=false"),
+        (["--tau-error", "0.2"], "--quantization tau_error=SHARE"),
+        (["--train", "x.npz"], "--calibration FILE: with --qat-epochs"),
+        (["--seed=1"], "always 0; `pumice.RepairOptions` takes another"),
     ],
 )
 def test_options_of_before_name_what_says_the_same_now(
     option: list[str], now: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compile", "run", "-o", "out", *option]) == 2
-    assert f"error: {option[0]} is now {now}" in capsys.readouterr().err
+    assert f"error: {option[0].split('=')[0]} is now {now}" in capsys.readouterr().err
 
 
-def test_the_command_has_every_option_of_the_compiler_with_its_default() -> None:
-    parameters = {parameter.name: parameter for parameter in COMMANDS["compile"].params}
-    for option in fields(Quantization):
-        default = option.default.value if isinstance(option.default, Rounding) else option.default
-        # Bits are given as texts, per connection: none means the default.
-        assert parameters[option.name].default == (None if option.name == "weight_bits" else default)
+def test_the_command_has_every_option_of_the_compiler_or_a_key_that_its_help_explains() -> None:
+    assert {option.name for option in fields(Quantization)} - {"weight_bits"} == KEYS == set(SETTINGS)
+    assert {line.split()[0] for line in EPILOG.splitlines() if re.match(r"  \w+_?\w*  +\w", line)} >= KEYS
+
+
+def test_an_option_of_before_is_no_option_of_another_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "build", "--seed", "1"]) == 2
+    assert "is now" not in capsys.readouterr().err
 
 
 def test_rounding_of_builds_of_before_is_read() -> None:

@@ -180,7 +180,7 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
     small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build = str(tmp_path / "build")
-    options = ["--weight-bits", "4", "--weight-bits", "encode=6", "--threshold-profiles", "3"]
+    options = ["--weight-bits", "4", "--weight-bits", "encode=6", "--quantization", "threshold_profiles=3"]
     assert main(["compile", str(small_run), "-o", build, *options, "--qat-epochs", "1", "--json"]) == 0
     document = _json(capsys)["quantization"]
     assert document["options"]["weight_bits"] == {"*": 4, "encode": 6}
@@ -192,15 +192,15 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
     Stimulus.load(small_run / "calibration.npz").take(slice(0, 7)).save(Path(few))
     assert main(["compile", str(small_run), "-o", build, "--calibration", few, "--json"]) == 0
     assert _json(capsys)["quantization"]["calibration_samples"] == 7
-    assert (
-        main(["compile", str(small_run), "-o", build, "--rounding", "nearest", "--decay-profiles", "5"]) == 0
-    )
+    keys = ["--quantization", "rounding=nearest", "--quantization", "decay_profiles=5"]
+    assert main(["compile", str(small_run), "-o", build, *keys]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "warning: '" in printed
+    few_decays = ["--quantization", "decay_profiles=1", "--quantization", "tau_error=0.01"]
     _fails(
-        ["compile", str(small_run), "-o", build, "--decay-profiles", "1", "--tau-error", "0.01"],
+        ["compile", str(small_run), "-o", build, *few_decays],
         3,
-        "allow more profiles or a larger --tau-error",
+        "allow more profiles or a larger --quantization tau_error",
         capsys,
     )
     _fails(["compile", str(small_run), "-o", build, "--weight-bits", "16"], 2, "weight bits 2 .. 15", capsys)

@@ -23,10 +23,15 @@ def _told(text: str, verb: str) -> str:
         ("give samples as `stimulus`", "run", "give samples as --input"),
         ("compile with `loop_delay=True`", "run", "compile with --loop-delay"),
         ("or take `chips=3`", "check", "or take --chips 3"),
-        ("`Quantization(weight_bits=8, split_signs=False)`", "export", "--weight-bits 8 --no-split-signs"),
+        (
+            "`Quantization(weight_bits=8, split_signs=False)`",
+            "export",
+            "--weight-bits 8 --quantization split_signs=false",
+        ),
         ("write it with `write_baseline`", "compare", "write it with --update"),
         ("train with the integers (`repair`)", "show", "train with the integers (--qat-epochs)"),
-        ("`per_neuron=False`", "compile", "--per-population"),
+        ("`per_neuron=False`", "compile", "--quantization per_neuron=false"),
+        ('`replace_reset="zero"` gives', "check", "--quantization replace_reset=zero gives"),
         ("`written=nir` holds them", "export", "--format nir holds them"),
     ],
 )
@@ -53,7 +58,10 @@ def test_everything_else_stays_as_it_is(text: str) -> None:
 
 def test_the_argument_that_an_error_begins_with_is_spelled() -> None:
     error = ArgumentError("tau_error", "a number", "'x'", "give `dt`")
-    assert spell_error(error, COMMANDS.values()) == "--tau-error: expected a number, got 'x'; give --dt"
+    assert (
+        spell_error(error, COMMANDS.values())
+        == "--quantization tau_error: expected a number, got 'x'; give --dt"
+    )
 
 
 def test_an_error_has_its_remedy_as_data() -> None:

@@ -176,13 +176,13 @@ def test_counts_are_whole_numbers_within_limits(value: object) -> None:
     )
 )
 def test_reals_are_numbers_within_limits(value: object) -> None:
-    real = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    real = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
     if real:
-        found = intake.real_of(value, "share", least=0, below=1)
+        found = intake.real_of(value, "share", least=0, most=1)
         assert (found, type(found)) == (value, float)
     else:
-        with pytest.raises(ArgumentError, match="^share: expected a number at least 0 and below 1, got "):
-            intake.real_of(value, "share", least=0, below=1)
+        with pytest.raises(ArgumentError, match="^share: expected a number at least 0 and at most 1, got "):
+            intake.real_of(value, "share", least=0, most=1)
 
 
 def test_only_positive_infinity_is_allowed_where_infinity_is() -> None:

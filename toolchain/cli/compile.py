@@ -8,7 +8,7 @@ import typer
 from toolchain.cli.builds import build_document, print_build
 from toolchain.cli.console import answer, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
-from toolchain.reset import MOST_SPIKES, Reset
+from toolchain.reset import MOST_SPIKES
 
 if TYPE_CHECKING:
     from toolchain.progress import StageProgress
@@ -19,7 +19,28 @@ _FILE: Final = "A network from a file (.nir, .onnx, .net)"
 _INTEGERS: Final = "How numbers become integers"
 _TRAINING: Final = "Training with the integers"
 
-RESETS: Final = """\b
+EPILOG: Final = """\b
+Keys of --quantization:
+  rounding            joint (default): the weights of a neuron together, so
+                      that their errors cancel on the calibration samples;
+                      nearest: each by itself
+  split_signs         true (default): excitatory and inhibitory weights in
+                      connections of their own, which halves the rounding
+                      error; false
+  per_neuron          true (default): a scale for every neuron; false: one
+                      for a population
+  threshold_profiles  most distinct thresholds of a population; those of a
+                      chip are known
+  decay_profiles      most distinct pairs of decays of a population, likewise
+  tau_error           largest relative error of a time constant that
+                      decay_profiles may cause, 0.5
+  exponents           true (default): a power of two per connection; false,
+                      since netx files have none
+  replace_reset       zero: let every spike set its potential to zero, and
+                      leave out what else the target lacks, such as
+                      adaptation; says what that costs
+
+\b
 What a spike does to the potential, by framework:
   snntorch      subtract-delayed   its default
                 subtract-snntorch  reset_delay=False
@@ -40,7 +61,7 @@ What a spike does to the potential, by framework:
 If you are not sure, record what the framework computes and give it as
 --expect: the word with which everything is equal is then named.
 """
-"""A table for the end of the help."""
+"""Tables for the end of the help."""
 
 _Options = dict[str, Any]
 
@@ -132,15 +153,15 @@ def compile_model(
             "connection. May be repeated.",
         ),
     ] = None,
-    rounding: Annotated[
-        Literal["joint", "nearest"],
+    quantization: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="HOW",
+            metavar="KEY=VALUE",
             rich_help_panel=_INTEGERS,
-            help="joint: the weights of a neuron together, so that their errors cancel on the calibration "
-            "samples. nearest: each by itself.",
+            help="A key of the table below, such as rounding=nearest. May be repeated. Given any, or bits, "
+            "the [quantization] of a run's experiment does not count.",
         ),
-    ] = "joint",
+    ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -148,60 +169,8 @@ def compile_model(
             metavar="FILE",
             rich_help_panel=_INTEGERS,
             help="Samples (.npz) to calibrate on; by default training samples that the run kept, or those "
-            "of --train or --example.",
-        ),
-    ] = None,
-    split_signs: Annotated[
-        bool,
-        typer.Option(
-            rich_help_panel=_INTEGERS,
-            help="Keep excitatory and inhibitory weights in connections of their own, which halves the "
-            "rounding error.",
-        ),
-    ] = True,
-    per_neuron: Annotated[
-        bool,
-        typer.Option(
-            "--per-neuron/--per-population",
-            rich_help_panel=_INTEGERS,
-            help="Give every neuron a scale of its own, or a population one for all.",
-        ),
-    ] = True,
-    threshold_profiles: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", rich_help_panel=_INTEGERS, help="Distinct thresholds per population, at most."
-        ),
-    ] = None,
-    decay_profiles: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", rich_help_panel=_INTEGERS, help="Distinct decays per population, at most."
-        ),
-    ] = None,
-    tau_error: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SHARE",
-            rich_help_panel=_INTEGERS,
-            help="Largest relative error of a time constant that --decay-profiles may cause.",
-        ),
-    ] = 0.5,
-    exponents: Annotated[
-        bool,
-        typer.Option(
-            rich_help_panel=_INTEGERS,
-            help="Allow a power of two per connection; netx files have none.",
-        ),
-    ] = True,
-    replace_reset: Annotated[
-        Literal["zero"] | None,
-        typer.Option(
-            metavar="zero",
-            rich_help_panel=_INTEGERS,
-            help="Let every spike set its potential to zero, and leave out what else the target lacks, such "
-            "as adaptation; says what that costs.",
+            "of --example. A network from a file is also trained on them with --qat-epochs, which takes "
+            "labels.",
         ),
     ] = None,
     qat_epochs: Annotated[
@@ -214,21 +183,6 @@ def compile_model(
             "experiment of a run says.",
         ),
     ] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(
-            readable=False,
-            metavar="FILE",
-            rich_help_panel=_TRAINING,
-            help="For a network from a file: labelled samples (.npz) to train on; a run has its own.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", rich_help_panel=_TRAINING, help="Seed of the order of --train samples."
-        ),
-    ] = 0,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -249,38 +203,28 @@ def compile_model(
     as_json: AsJson = False,
 ) -> None:
     """Turn a trained network into integers for a target, and write a build folder with its report."""
-    from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_folder
-    from toolchain.passes import Rounding
     from toolchain.workflow.build_folder import MANIFEST
     from toolchain.workflow.compile_file import FORMATS
     from toolchain.workflow.quantization import Quantization, parse_bits
+    from toolchain.workflow.sections.quantization import parse_settings
 
     check_output_folder(output, MANIFEST, "a build folder")
-    quantization = Quantization(
-        weight_bits=parse_bits(weight_bits or []),
-        split_signs=split_signs,
-        rounding=Rounding(rounding),
-        per_neuron=per_neuron,
-        threshold_profiles=threshold_profiles,
-        decay_profiles=decay_profiles,
-        tau_error=tau_error,
-        exponents=exponents,
-        replace_reset=None if replace_reset is None else Reset(replace_reset),
-    )
+    settings = parse_settings(quantization or [])
+    if weight_bits:
+        settings["weight_bits"] = parse_bits(weight_bits)
     shared: _Options = {
         "target": target,
-        "quantization": quantization,
-        "calibration": None if calibration is None else Stimulus.load(calibration),
+        # Where nothing is asked for, the experiment of a run decides.
+        "quantization": Quantization(**settings) if settings else None,
         "loop_delay": loop_delay,
         "resume": resume,
     }
     meaning: _Options = {"convention": convention, "dt": dt, "reset": reset, "readout": readout}
-    of_file: _Options = {"stimulus": stimulus, "max_spikes": max_spikes, "train": train, "expect": expect}
-    of_file |= meaning
+    of_file: _Options = {"stimulus": stimulus, "max_spikes": max_spikes, "expect": expect}
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
-        build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
+        build = compile_it(model, shared | {"progress": progress}, of_file | meaning, calibration, qat_epochs)
         judgement = _judge(build, progress, causes=causes)
         build.save(output, judgement)
     if as_json:
@@ -298,31 +242,37 @@ def _judge(build: "Build", progress: "StageProgress", *, causes: bool) -> "Judge
     return None if build.stimulus is None else compare_build(build, attribute=causes, progress=progress)
 
 
-def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int | None, seed: int) -> "Build":
+def _compile_run(
+    folder: Path, shared: _Options, of_file: _Options, calibration: Path | None, epochs: int | None
+) -> "Build":
     from toolchain.errors import UsageError
+    from toolchain.execution.stimulus import Stimulus
     from toolchain.workflow.compile import compile_run
-    from toolchain.workflow.quantization import Quantization
 
-    for name, value in (of_file | {"seed": seed or None}).items():
+    for name, value in of_file.items():
         if value is not None:
-            own = ", which names its own samples" if name in {"train", "seed"} else ""
-            raise UsageError(f"`{name}` does nothing for a run folder{own}", "leave it out")
-    if shared["quantization"] == Quantization():
-        # Nothing was asked for, so that the experiment of the run decides.
-        shared["quantization"] = None
-    return compile_run(folder, qat_epochs=epochs, **shared)
+            raise UsageError(f"`{name}` does nothing for a run folder", "leave it out")
+    samples = None if calibration is None else Stimulus.load(calibration)
+    return compile_run(folder, calibration=samples, qat_epochs=epochs, **shared)
 
 
-def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int | None, seed: int) -> "Build":
+def _compile_file(
+    path: Path, shared: _Options, of_file: _Options, calibration: Path | None, epochs: int | None
+) -> "Build":
+    from toolchain.errors import UsageError
     from toolchain.execution.stimulus import Stimulus
     from toolchain.rate_coding.spiking_network import RateCode
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.quantization import RepairOptions
 
-    epochs = epochs or 0
-    example, train, most = (of_file[name] for name in ("stimulus", "train", "max_spikes"))
-    _check_training(train, example, epochs)
-    _check_resume(shared, epochs)
+    example, most = of_file["stimulus"], of_file["max_spikes"]
+    if epochs:
+        _check_training(calibration, example)
+    elif shared["resume"] is not None:
+        raise UsageError(
+            "`resume` keeps the state of `qat_epochs`", "give a number of epochs, or leave it out"
+        )
+    samples = None if calibration is None else Stimulus.load(calibration)
     return compile_file(
         path,
         convention=of_file["convention"],
@@ -331,38 +281,28 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int |
         readout=of_file["readout"],
         code=None if most is None else RateCode(max_spikes=most),
         stimulus=None if example is None else Stimulus.load(example),
-        train=None if train is None else Stimulus.load(train),
+        calibration=samples,
+        train=samples if epochs else None,
         expect=of_file["expect"],
-        repair=RepairOptions.of_epochs(epochs, seed) if epochs else None,
+        repair=RepairOptions.of_epochs(epochs) if epochs else None,
         **shared,
     )
 
 
-def _check_resume(shared: _Options, epochs: int) -> None:
+def _check_training(samples: Path | None, example: Path | None) -> None:
+    """Raise for a training without samples, and for one that would be judged by its own."""
     from toolchain.errors import UsageError
 
-    if shared["resume"] is not None and not epochs:
-        raise UsageError(
-            "`resume` keeps the state of `qat_epochs`", "give a number of epochs, or leave it out"
-        )
-
-
-def _check_training(train: Path | None, example: Path | None, epochs: int) -> None:
-    """Raise for half a training, and for one that would be judged by its own samples."""
-    from toolchain.errors import UsageError
-
-    if train is None and epochs:
+    if samples is None:
         raise UsageError(
             "a file has no training samples, and `qat_epochs` needs some with labels",
-            "give them as `train=samples.npz`, with arrays by the names of inputs and one named 'labels'",
+            "give them as `calibration=samples.npz`, with arrays by the names of inputs and 'labels'",
         )
-    if train is not None and not epochs:
-        raise UsageError("`train` does nothing by itself", "say with `qat_epochs` how long to train")
-    if train is None or example is None or not (train.exists() and example.exists()):
+    if example is None or not (samples.exists() and example.exists()):
         return
-    if train.samefile(example):
+    if samples.samefile(example):
         raise UsageError(
-            f"'{example}' is given as `train` and as `stimulus`: a network cannot be judged by what it was "
-            "trained on",
+            f"'{example}' is given as `calibration` and as `stimulus`: a network cannot be judged by what it "
+            "was trained on",
             "hold some samples out for `stimulus`",
         )

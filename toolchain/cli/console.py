@@ -75,10 +75,23 @@ out = Terminal()
 err = Terminal(stderr=True)
 _RENAMED: Final = {
     "--calibrate": "--calibration FILE",
-    "--calibrated": "--rounding joint",
-    "--no-calibrated": "--rounding nearest",
+    "--calibrated": "--quantization rounding=joint",
+    "--no-calibrated": "--quantization rounding=nearest",
+    "--rounding": "--quantization rounding=HOW",
+    "--split-signs": "--quantization split_signs=true",
+    "--no-split-signs": "--quantization split_signs=false",
+    "--per-neuron": "--quantization per_neuron=true",
+    "--per-population": "--quantization per_neuron=false",
+    "--threshold-profiles": "--quantization threshold_profiles=N",
+    "--decay-profiles": "--quantization decay_profiles=N",
+    "--tau-error": "--quantization tau_error=SHARE",
+    "--exponents": "--quantization exponents=true",
+    "--no-exponents": "--quantization exponents=false",
+    "--replace-reset": "--quantization replace_reset=zero",
+    "--train": "--calibration FILE: with --qat-epochs a network from a file is trained on it",
+    "--seed": "always 0; `pumice.RepairOptions` takes another in Python",
 }
-"""Options of earlier versions, and what says the same now."""
+"""Options that `pumice compile` had in earlier versions, and what says the same now."""
 _answer: dict[str, object] = {}
 
 
@@ -136,7 +149,8 @@ def print_error(error: BaseException) -> None:
 def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
     """Print what typer says of wrong arguments; it has printed the help already where it says nothing."""
     message, context = error.format_message(), error.ctx
-    if getattr(error, "option_name", "") in _RENAMED:
+    compiles = context is not None and context.info_name == "compile"
+    if compiles and getattr(error, "option_name", "") in _RENAMED:
         message = f"{error.option_name} is now {_RENAMED[error.option_name]}"
     if not message:
         return

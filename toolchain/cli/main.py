@@ -9,7 +9,7 @@ import typer
 
 from toolchain.cli.check import check
 from toolchain.cli.compare import compare
-from toolchain.cli.compile import RESETS, compile_model
+from toolchain.cli.compile import EPILOG, compile_model
 from toolchain.cli.console import err, out, print_warning
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
@@ -95,7 +95,7 @@ _COMMANDS = {
 }
 for _group, _members in _COMMANDS.items():
     for _name, _command in _members.items():
-        _end = RESETS if _name == "compile" else None
+        _end = EPILOG if _name == "compile" else None
         app.command(_name, cls=Command, rich_help_panel=_group, epilog=_end)(_command)
 
 

@@ -19,8 +19,22 @@ _CALLS: Final = {
     "write_baseline": "update",
     "outputs": "expect",
     "code": "max_spikes",
+    "train": "calibration",
 }
 """Calls and arguments of the library for which a command has an option of another name."""
+KEYS: Final = frozenset(
+    [
+        "decay_profiles",
+        "exponents",
+        "per_neuron",
+        "replace_reset",
+        "rounding",
+        "split_signs",
+        "tau_error",
+        "threshold_profiles",
+    ]
+)
+"""Fields of `Quantization` that the command line takes as keys of `--quantization`."""
 
 
 def spell(text: str, commands: Iterable[Any]) -> str:
@@ -54,7 +68,10 @@ def spell_error(error: BaseException, commands: Iterable[Any]) -> str:
 
 def _option(argument: str, options: Mapping[str, Any]) -> str:
     """Return `name` or `name=value` as an option; nothing if no command has one."""
-    name, _, value = argument.partition("=")
+    name, equals, value = argument.partition("=")
+    if name in KEYS:
+        word = value.lower() if value in {"True", "False"} else value.strip('"')
+        return f"--quantization {name}{equals}{word}"
     option = options.get(_CALLS.get(name, name))
     if option is None:
         return ""

@@ -7,9 +7,9 @@ from toolchain.data.events.event_sources import EventData
 from toolchain.data.events.recordings import Recordings
 from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.data.new_samples.raw_samples import RawSamples
-from toolchain.data.pictures.cifar import load_cifar10, load_cifar100
+from toolchain.data.pictures.cifar import load_cifar10
 from toolchain.data.pictures.digits import load_digits
-from toolchain.data.pictures.images import Images, as_pictures, in_rows, normalised
+from toolchain.data.pictures.images import Images, as_pictures, in_rows
 from toolchain.data.series.series import Series, lorenz63, mackey_glass, rossler
 from toolchain.data.series.windows import windows_of
 from toolchain.data.sets.data_set import DataOrigin, DataSet, Part, SampleKind
@@ -38,12 +38,10 @@ __all__ = [
     "encode",
     "in_rows",
     "load_cifar10",
-    "load_cifar100",
     "load_csv",
     "load_digits",
     "lorenz63",
     "mackey_glass",
-    "normalised",
     "open_data",
     "rossler",
     "windows_of",

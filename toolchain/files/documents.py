@@ -116,20 +116,19 @@ class _Header(BaseModel):
 Kind = TypeVar("Kind", bound=Document)
 
 
-def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
+def read_document(path: Path, kind: type[Kind]) -> Kind:
     """Read a JSON file.
 
     Args:
         path: The file.
         kind: The class that says what may stand in it.
-        named: What an error about its version calls it; by default its path.
 
     Raises:
         MissingFileError: There is no such file.
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is too large, not JSON, or not of this form: names the first wrong key.
     """
-    return parse_document(read_content(path), path, kind, named=named)
+    return parse_document(read_content(path), path, kind)
 
 
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
@@ -230,18 +229,3 @@ def read_content(path: Path) -> bytes:
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file says; callers check it
-    """Read a JSON file.
-
-    Raises:
-        MissingFileError: There is no such file.
-        CorruptArtifactError: It is too large or not JSON.
-    """
-    content = read_content(path)
-    budget().check_document(path, parsed_bytes(content))
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CorruptArtifactError(path, f"is not JSON: {error}") from None

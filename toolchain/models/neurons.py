@@ -184,7 +184,7 @@ class CubaLif(nn.Module):
             self._learn_one(name)
         if self.hold_rheobase:
             if "dv" not in names:
-                raise ArgumentError("hold_rheobase", "False, unless `train` names dv", "True")
+                raise ArgumentError("hold_rheobase", "False, unless 'train' names dv", "True")
             self._check_start("vth", self.vth)
             learn(self, "vth", HeldRheobase(self.vth, self._learnt("dv")), trained="vth" in names)
 

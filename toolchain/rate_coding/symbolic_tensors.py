@@ -67,9 +67,9 @@ def whole(current: Current, shape: Sequence[int], *, nonnegative: bool = False) 
     return SymbolicTensor(current, np.arange(size_of(current.shape)).reshape(shape), nonnegative)
 
 
-def sent_value(sent: Sent, shape: Sequence[int], *, nonnegative: bool = False) -> SymbolicTensor:
+def sent_value(sent: Sent, shape: Sequence[int]) -> SymbolicTensor:
     """Return what a step gives as a tensor of some shape."""
-    return whole(identity(sent.node, sent), shape, nonnegative=nonnegative)
+    return whole(identity(sent.node, sent), shape)
 
 
 def images(current: Current, rank: int, *, nonnegative: bool = False) -> SymbolicTensor:

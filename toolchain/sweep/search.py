@@ -70,11 +70,6 @@ class SearchPlan:
         return self._section.trials - without + (self._own is None)
 
     @property
-    def per_worker(self) -> int:
-        """Points that a worker may have at a time."""
-        return 1
-
-    @property
     def finished(self) -> bool:
         """Whether all trials have ended and the best points were given out."""
         return self._ended and not self._waiting

@@ -1,5 +1,6 @@
 """Killed workers and schedulers, Ctrl-C and full disks: what is done stays, goes on, and is done once."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,6 @@ import pytest
 from tests.signalled import REPOSITORY, signalled
 from tests.sweeps import LOGGED, log_of, small_sweep
 from toolchain.errors import ClusterError, StorageError
-from toolchain.files.documents import read_json
 from toolchain.sweep.run_sweep import carry_out
 from toolchain.sweep.sweep_file import Sweep
 from toolchain.sweep.sweep_folder import SweepFolder
@@ -71,7 +71,7 @@ class _Nodes:
         self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show")
         # It writes the file in place.
         _wait(lambda: self._file.exists() and self._file.read_text().endswith("\n}"))
-        self.address = str(read_json(self._file)["address"])
+        self.address = str(json.loads(self._file.read_text())["address"])
         for _ in range(2):
             options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
             self._start("dask_worker", self.address, *options)

@@ -154,16 +154,16 @@ def test_a_network_is_not_judged_by_what_it_was_trained_on(
     build = compile_file(path, stimulus=Stimulus(mixed), train=train, repair=EPOCHS)
     assert build.notes[-1] == "2 of the 8 samples that it is judged by are training samples too"
     train.save(tmp_path / "s.npz")
-    arguments = ["compile", str(path), "--train", str(tmp_path / "s.npz"), "--qat-epochs", "1"]
+    arguments = ["compile", str(path), "--calibration", str(tmp_path / "s.npz"), "--qat-epochs", "1"]
     assert main([*arguments, "--example", str(tmp_path / "s.npz"), "-o", str(tmp_path / "b")]) == 2
-    assert "is given as --train and as --example" in " ".join(capsys.readouterr().err.split())
+    assert "is given as --calibration and as --example" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_command_trains_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, train, example = _nir(tmp_path)
     train.save(tmp_path / "train.npz")
     example.save(tmp_path / "example.npz")
-    arguments = ["compile", str(path), "--train", str(tmp_path / "train.npz"), "--qat-epochs", "1"]
+    arguments = ["compile", str(path), "--calibration", str(tmp_path / "train.npz"), "--qat-epochs", "1"]
     arguments += ["--example", str(tmp_path / "example.npz"), "--resume", str(tmp_path / "state")]
     assert main([*arguments, "-o", str(tmp_path / "b")]) == 0
     said = capsys.readouterr()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
 from toolchain.errors import ArgumentError, UsageError
-from toolchain.intake import array_of, check_finite, check_shape, count_of, labels_of, names_of, samples_of
+from toolchain.intake import array_of, check_finite, count_of, labels_of, names_of
 from toolchain.memory import budget
 
 _ZOOMED: Final = 16
@@ -103,25 +103,3 @@ def as_pictures(images: Images, size: int | None = None) -> Images:
         return np.asarray(larger, np.float32).clip(0, 1)
 
     return replace(images, train=pictures(images.train), test=pictures(images.test))
-
-
-def normalised(images: Images, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Images:
-    """Return pictures whose channels are shifted and scaled: `(x - mean) / deviation`.
-
-    Args:
-        images: Images `[samples, C, H, W]`.
-        mean: Mean per channel.
-        deviation: Standard deviation per channel.
-
-    Raises:
-        ArgumentError: There is not one mean and one positive deviation per channel.
-    """
-    check_shape(images.train.shape, "images", ("samples", "C", "H", "W"))
-    channels = images.train.shape[1]
-    shift, scale = (
-        samples_of(values, name, (channels,)).astype(np.float32)[:, None, None]
-        for name, values in (("mean", mean), ("deviation", deviation))
-    )
-    if not (scale > 0).all():
-        raise ArgumentError("deviation", "values above 0", f"{deviation}")
-    return replace(images, train=(images.train - shift) / scale, test=(images.test - shift) / scale)

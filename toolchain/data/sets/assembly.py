@@ -21,7 +21,6 @@ from toolchain.intake import path_of
 
 # Streams of random numbers, one per purpose: adding one never moves another.
 _TEST, _VALIDATION, _TRAIN_SAMPLES, _TEST_SAMPLES = range(4)
-EMPTY: Final = np.zeros(0, np.int64)
 _NAMED: Final = 5
 """Classes that a message names."""
 

@@ -71,8 +71,6 @@ def recorded(
     example: Mapping[str, NDArray[Untyped]],
     *,
     classes: Sequence[str] = (),
-    name: str = "",
-    samples: int = _COMPARED,
 ) -> Recorded:
     """Run a module on an example and return it as a graph.
 
@@ -80,8 +78,6 @@ def recorded(
         module: Module with neurons that are known; its own forward runs, in evaluation.
         example: Arrays that its forward takes, by name of the argument; a single one may have any name.
         classes: Names of the classes.
-        name: Name of the graph.
-        samples: How many samples what the neurons do is recorded on.
 
     Raises:
         UnsupportedModuleError: It has neurons without a counterpart.
@@ -97,8 +93,8 @@ def recorded(
     for layout in LAYOUTS:
         try:
             with runner.at_rest():
-                imported = runner.graph(layout, classes, name or type(module).__name__.lower())
-                outputs, results = runner.outputs(layout, samples)
+                imported = runner.graph(layout, classes, type(module).__name__.lower())
+                outputs, results = runner.outputs(layout, _COMPARED)
         except ToolchainError as error:
             problems[str(layout)] = error
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError) as error:

@@ -82,13 +82,12 @@ UNNAMED: Final = StatedReset(NirReset.VALUE, "NIR's own equations, because the f
 """What a spike does where nobody says it."""
 
 
-def stated_reset(reset: object, why: str, name: str = "reset") -> StatedReset:
+def stated_reset(reset: object, why: str) -> StatedReset:
     """Return what a word or number says of a reset.
 
     Args:
         reset: One of `WORDS`, or the potential that a spike sets, as a number or its text.
         why: Who says so.
-        name: Name of the argument.
 
     Raises:
         UnknownNameError: It is none of them.
@@ -106,5 +105,5 @@ def stated_reset(reset: object, why: str, name: str = "reset") -> StatedReset:
         try:
             reset = float(reset)
         except ValueError:
-            raise UnknownNameError(name, reset, (*WORDS, "a number")) from None
-    return StatedReset(NirReset.VALUE, why, real_of(reset, name))
+            raise UnknownNameError("reset", reset, (*WORDS, "a number")) from None
+    return StatedReset(NirReset.VALUE, why, real_of(reset, "reset"))

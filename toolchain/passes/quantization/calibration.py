@@ -165,10 +165,14 @@ def _bounded_floor(
     scales of all, whose weights then raise the exponent that they share with those that fire.
     """
     leaks = population.dv > 0
-    return lowest if leaks.all() else np.where(leaks, lowest, _floor(population, v, spikes, added, lowest))
+    return (
+        lowest if leaks.all() else np.where(leaks, lowest, lowest_floor(population, v, spikes, added, lowest))
+    )
 
 
-def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
+def lowest_floor(
+    population: ir.Lif, v: Floats, spikes: NDArray[Any], added: Floats | None, lowest: Floats
+) -> Floats:
     r"""Return the potential, at most 0, at which every neuron could be held from below without another spike.
 
     A potential that is held at a floor is above the free one from then on, and the difference leaks:
@@ -192,14 +196,9 @@ def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
             floor is its smallest potential.
         v: Potentials after the reset, `[batch, time, *shape]`.
         spikes: Spikes, or how many of them, of the same shape.
+        added: What had been added to the thresholds, likewise; None if nothing ever is.
+        lowest: Smallest potentials, at most 0, `[*shape]`.
     """
-    lowest = np.minimum(v.min(axis=(0, 1)), 0.0)
-    return _floor(population, v, spikes, rises(population, spikes), lowest)
-
-
-def _floor(
-    population: ir.Lif, v: Floats, spikes: NDArray[Any], added: Floats | None, lowest: Floats
-) -> Floats:
     keep = 1 - population.dv if population.refractory is None else np.ones(population.dv.shape)
     # A little lower, so that rounding does not decide.
     rule = FloorRule(

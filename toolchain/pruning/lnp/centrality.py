@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,6 @@ class CentralityRule:
             pivots=whole(1),
             memory=share,
         )
-
-
-DEFAULT_RULE: Final = CentralityRule()
 
 
 def betweenness(weights: csr_array, pivots: NDArray[np.int64] | None = None) -> Floats:

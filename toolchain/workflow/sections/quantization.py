@@ -1,10 +1,12 @@
 """`[quantization]`: how the trained network becomes integers, unless the command says otherwise."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from toolchain.files.documents import Document
+from toolchain.errors import UnknownNameError, UsageError
+from toolchain.files.documents import Document, explain
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.passes import Rounding
 from toolchain.workflow.sections.numbers import Amount, Positive, Whole
@@ -40,3 +42,37 @@ class QuantizationSection(Document):
         default=None, description="'zero' lets every spike set its potential to zero"
     )
     qat_epochs: Whole = Field(default=0, description="epochs of training with the integers")
+
+
+SETTINGS: Final = tuple(
+    key for key in QuantizationSection.model_fields if key not in {"weight_bits", "qat_epochs"}
+)
+"""Keys that a command takes as texts; the other two have options of their own."""
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Return keys of the section from texts `KEY=VALUE`.
+
+    >>> parse_settings(["tau_error=0.2", "split_signs=false"])
+    {'tau_error': 0.2, 'split_signs': False}
+
+    Raises:
+        UsageError: Not of that form, or not a value of the key.
+        UnknownNameError: There is no such key.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if key in {"weight_bits", "qat_epochs"}:
+            raise UsageError(f"`{key}` is an option of its own", f"give `{text}`")
+        if key not in SETTINGS:
+            raise UnknownNameError("key of [quantization]", key, SETTINGS)
+        if not equals:
+            raise UsageError(f"expected {key}=VALUE, got '{text}'")
+        given[key] = value
+    try:
+        section = QuantizationSection.model_validate_strings(given)
+    except ValidationError as error:
+        key, reason = explain(error)
+        raise UsageError(f"`quantization={key}` {reason}") from None
+    return {key: getattr(section, key) for key in given}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.data import Images, as_pictures, load_cifar10, load_cifar100, load_digits, normalised
+from toolchain.data import as_pictures, load_cifar10, load_digits
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 
 
@@ -62,18 +62,6 @@ def test_cifar10_is_read_plane_by_plane(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.test_labels, written[5, :, 0])
 
 
-def test_cifar100_takes_the_fine_label(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for name in ("train", "test"):
-        rows = rng.integers(0, 256, (5, 3074), dtype=np.uint8)
-        rows[:, 0], rows[:, 1] = 3, [10, 20, 30, 40, 99]
-        (tmp_path / f"{name}.bin").write_bytes(rows.tobytes())
-    (tmp_path / "fine_label_names.txt").write_text("\n".join(f"class_{i}" for i in range(100)))
-    images = load_cifar100(tmp_path, records=(5, 5))
-    assert images.test_labels.tolist() == [10, 20, 30, 40, 99]
-    assert images.classes[99] == "class_99"
-
-
 def test_missing_and_truncated_files_are_named_with_the_size_they_should_have(tmp_path: Path) -> None:
     _write_cifar10(tmp_path, 3)
     batch = tmp_path / "data_batch_4.bin"
@@ -102,14 +90,6 @@ def test_impossible_labels_and_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "batches.meta.txt").unlink()
     with pytest.raises(MissingFileError, match="batches.meta"):
         load_cifar10(tmp_path, records=1)
-
-
-def test_channels_are_normalised_one_by_one() -> None:
-    ones = np.ones((2, 3, 4, 4), np.float32)
-    images = normalised(
-        Images(ones, np.zeros(2, int), ones, np.zeros(2, int), ("a",)), (0.5, 1, 0), (0.5, 2, 4)
-    )
-    assert images.train[0, :, 0, 0].tolist() == [1.0, 0.0, 0.25]
 
 
 def test_names_of_classes_are_few(tmp_path: Path) -> None:

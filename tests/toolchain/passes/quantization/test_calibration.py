@@ -14,6 +14,7 @@ from tests.networks import images, small_vgg
 from tests.nodes import neurons_of, node_of
 from toolchain import fixedpoint, ir
 from toolchain.execution import reference
+from toolchain.execution.rise import rises
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import find_faults
 from toolchain.fidelity.metrics import compare_spikes
@@ -303,9 +304,10 @@ def test_a_potential_held_at_its_floor_fires_as_a_free_one_and_a_higher_floor_do
     population = lif("p", ("x",), 7, dv=dv, vth=rng.uniform(0.2, 4.0, 7), **firing)
     drive = rng.normal(size=(3, steps, 7)) + push * rng.normal(size=7)
     v, spikes = _held(population, drive, np.full(7, -np.inf))
-    floor = lowest_floor(population, v, spikes)
+    lowest = np.minimum(v.min(axis=(0, 1)), 0)
+    floor = lowest_floor(population, v, spikes, rises(population, spikes), lowest)
     assert (floor <= 0).all()
-    assert (floor >= np.minimum(v.min(axis=(0, 1)), 0)).all()
+    assert (floor >= lowest).all()
     assert np.array_equal(_held(population, drive, floor)[1], spikes)
     if plain:
         higher = _held(population, drive, floor * (1 - 1e-4))[1]
