@@ -101,7 +101,7 @@ class SizeBudget:
 
     def sentence(self) -> str:
         """Return the budget in words."""
-        size = f" ({self.amount / _KIB:g} KiB)" if self.limit.in_bytes and self.amount >= _KIB else ""
+        size = f" ({self.amount / _KIB:.4g} KiB)" if self.limit.in_bytes and self.amount >= _KIB else ""
         place = "" if self.limit is BudgetLimit.SYNOPS else f" on {self.profile or self.target}"
         return f"{self.measured(self.amount)}{size}{place}"
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
 from toolchain.pages import ACCENT, INK, WARM, Table, panel, panels, write_page
 from toolchain.pruning.fit.record import FitRecord, FitStep
@@ -96,6 +97,7 @@ def _course(record: FitRecord) -> Markup:
     size.axhline(record.allowed, color=INK, linewidth=0.8, linestyle="--")
     size.set_ylim(0, None)
     way.set_yscale("log")
+    way.xaxis.set_major_locator(MaxNLocator(integer=True))
     size.legend(fontsize=7)
     drawn = [("What networks take; the line is the budget", size), ("The search", way)]
     points = [

@@ -59,7 +59,10 @@ def _course(pruning: SparseTraining) -> list[tuple[str, Axes]]:
     for axis in (living, renewed):
         axis.set_ylim(0, None)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return [("Synapses of each connection", living), ("Synapses that left, by epoch", renewed)]
+    drawn = [("Synapses of each connection", living)]
+    if any(update.renewed for update in pruning.updates):
+        drawn.append(("Synapses that left, by epoch", renewed))
+    return drawn
 
 
 def _learning(courses: Mapping[str, Sequence[EpochRecord]]) -> list[tuple[str, Axes]]:
