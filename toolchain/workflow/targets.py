@@ -29,7 +29,7 @@ class TargetStatus:
         problem: Reason why it is not usable; None if it is.
         can: What it can, by aspect, in words.
         place: What it is, in words; empty if it could not be loaded.
-        budgets: The limits that networks are pruned to fit there, as `pumice prune --fit` takes them.
+        budgets: The limits that networks can be pruned to fit there, by name.
     """
 
     name: str
