@@ -159,7 +159,7 @@ def compile_model(
             metavar="KEY=VALUE",
             rich_help_panel=_INTEGERS,
             help="A key of the table below, such as rounding=nearest. May be repeated. Given any, or bits, "
-            "the [quantization] of a run's experiment does not count.",
+            "the [quantization] of a run's experiment does not count, but for its qat_epochs.",
         ),
     ] = None,
     calibration: Annotated[

@@ -6,7 +6,7 @@ made of, which is that of their surrogate, and fan-outs are constants.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -19,6 +19,9 @@ from toolchain.models import FeedForward, GatedNorm, Network
 from toolchain.models.feed_forward import INPUT, NetworkBlock, Select
 from toolchain.models.neurons import MaskedSynapses
 from toolchain.models.spiking import Spiking
+
+_Flow = tuple[str, Tensor, Tensor]
+"""A connection whose current a stream carries: its output in each channel, and 1 where that is not pruned."""
 
 
 def messages(sent: Tensor) -> Tensor:
@@ -47,9 +50,10 @@ def operations(
             for arrow in network.connections
         }
     done: dict[str, Tensor] = {}
+    repeats = _repeats(network)
     for block, module, source, shown in _reading(network, entering, spikes):
         count = messages(source).sum(1).mean(0)
-        done[block.name] = shown * (count * _reached(network, block, module, count.shape)).sum()
+        done[block.name] = shown * (count * _reached(module, repeats[block.name], count.shape)).sum()
     return done
 
 
@@ -59,7 +63,8 @@ def sent_per_sample(
     """Return how many messages every source of every connection sends in a sample, float64 `[sources]`.
 
     Sources of a convolution are channels: the messages of all positions, as often as a weight meets them,
-    which is once, and less often where the convolution has a stride.
+    which is once, and less often where the convolution has a stride. It is more often where several layers
+    of neurons read one residual stream, since each of them has synapses of its own.
     """
     if isinstance(network, Network):
         sent = {**entering, **spikes}
@@ -68,8 +73,9 @@ def sent_per_sample(
             for arrow in network.connections
         }
     counted: dict[str, Tensor] = {}
+    repeats = _repeats(network)
     for block, module, source, shown in _reading(network, entering, spikes):
-        count = shown * (source.detach() != 0).double().sum(1).mean(0)
+        count = shown * (source.detach() != 0).double().sum(1).mean(0) * repeats[block.name].max().double()
         if isinstance(module, nn.Conv2d):
             count = count.sum((1, 2)).reshape(module.groups, -1).mean(0) / math.prod(module.stride)
         counted[block.name] = count
@@ -111,16 +117,47 @@ def _reading(
             shown[block.name] = shown.get(name, 1)
 
 
-def _reached(
-    network: FeedForward, block: NetworkBlock, module: nn.Conv2d | nn.Linear, shape: torch.Size
-) -> Tensor:
-    """Return how many synapses leave each element of the source; those to pruned channels are none."""
+def _repeats(network: FeedForward) -> dict[str, Tensor]:
+    """Return how many layers of neurons, or that are read, each output of each connection arrives at.
+
+    A residual stream carries currents: every layer that reads it has the connections to the stream as
+    synapses of its own, but those to channels that its norm has pruned.
+    """
+    repeats: dict[str, Tensor] = {}
+    carried: dict[str, list[_Flow]] = {}
+    for block in network.blocks:
+        module = network.parts[block.name]
+        flows = [flow for source in block.sources for flow in carried.get(source, [])]
+        match module:
+            case Spiking():
+                _arrive(repeats, flows)
+                flows = []
+            case nn.Conv2d() | nn.Linear():
+                outputs = torch.arange(len(module.weight), device=module.weight.device)
+                repeats[block.name] = torch.zeros_like(outputs)
+                # What reads currents is no connection: a graph composes it with those before.
+                flows = [] if flows else [(block.name, outputs, torch.ones_like(outputs))]
+            case GatedNorm():
+                flows = [(name, outputs, there * (module.gate != 0)) for name, outputs, there in flows]
+            case Select():
+                flows = [(name, outputs[module.index], there[module.index]) for name, outputs, there in flows]
+            case _:
+                pass
+        carried[block.name] = flows
+    _arrive(repeats, carried[network.blocks[-1].name])
+    return repeats
+
+
+def _arrive(repeats: dict[str, Tensor], flows: Iterable[_Flow]) -> None:
+    """Count the outputs of connections that arrive at a layer."""
+    for name, outputs, there in flows:
+        repeats[name] = repeats[name].index_add(0, outputs, there)
+
+
+def _reached(module: nn.Conv2d | nn.Linear, repeats: Tensor, shape: torch.Size) -> Tensor:
+    """Return how many synapses leave each element of the source, those of each layer that has them."""
     present = (module.weight.detach() != 0).to(module.weight.dtype)
-    readers = network.readers(block.name)
-    norms = [network.parts[each.name] for each in readers]
-    if norms and all(isinstance(each, GatedNorm) for each in norms):
-        alive = torch.stack([cast("GatedNorm", each).gate for each in norms]).amax(0) != 0
-        present = present * alive.reshape(-1, *[1] * (present.dim() - 1)).to(present.dtype)
+    present = present * repeats.to(present.dtype).reshape(-1, *[1] * (present.dim() - 1))
     if isinstance(module, nn.Linear):
         return present.sum(0)
     plain: Any = {name: getattr(module, name) for name in ("stride", "padding", "dilation", "groups")}

@@ -12,6 +12,10 @@ from torch.nn import functional
 from tests.networks import part
 from tests.small_training import small_network, small_task
 from toolchain.errors import TrainingError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.cost import measure_cost
+from toolchain.frontends import from_torch
 from toolchain.models import (
     INPUT,
     POOL,
@@ -148,7 +152,9 @@ def test_operations_of_convolutions_are_those_that_impulses_count(network: FeedF
                     out = functional.linear(impulse, present)
                 count += float(out.sum())
         shown = network.steps if INPUT in block.sources else 1
-        assert float(done[name].detach()) == pytest.approx(count * shown / 2), name
+        # The stream that it begins is read by the first layers of two blocks.
+        layers = 2 if name == "stem" else 1
+        assert float(done[name].detach()) == pytest.approx(count * shown * layers / 2), name
         assert count > 0, name
 
 
@@ -165,3 +171,27 @@ def test_messages_of_a_channel_are_those_of_all_its_places() -> None:
 def test_connections_of_other_kinds_are_refused() -> None:
     with pytest.raises(TrainingError, match="Bilinear are not known"):
         fan_out(nn.Bilinear(2, 2, 2))
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_layers_that_read_one_stream_each_have_synapses_of_their_own_as_in_the_graph(pruned: bool) -> None:
+    shape = PreResNetShape(
+        widths=(2, 3), blocks=(2, 2), image=(1, 6, 6), classes=3, neurons=NeuronShape(vth=0.3)
+    )
+    network = build_preresnet(shape, torch.Generator().manual_seed(2)).double().eval()
+    if pruned:
+        part(network, "parts.s1b2_norm1", GatedNorm).gate[0] = 0
+    x = torch.rand(2, *network.shape, generator=torch.Generator().manual_seed(3)).double()
+    x[x < 0.3] = 0
+    spikes = network(x, record=True).spikes
+    graph = from_torch(network)
+    frames = x[:, None].expand(-1, network.steps, -1, -1, -1).numpy()
+    cost = measure_cost(graph, Stimulus({INPUT: frames}), reference.run(graph, frames))
+    expected = dict.fromkeys((name.partition(".")[0] for name in cost.synaptic_operations), 0.0)
+    for name, count in cost.synaptic_operations.items():
+        expected[name.partition(".")[0]] += count
+    done = {name: float(each.detach()) for name, each in operations(network, {INPUT: x}, spikes).items()}
+    assert done == pytest.approx(expected)
+    sent = sent_per_sample(network, {INPUT: x}, spikes)["stem"]
+    once = float((x != 0).double().sum() * network.steps / 2)
+    assert float(sent.sum()) == pytest.approx(3 * once)

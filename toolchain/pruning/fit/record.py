@@ -86,7 +86,8 @@ class FitRecord:
         )
         bits = "" if self.weight_bits is None else f", weights of {self.weight_bits} bits"
         whole = ", so that none had to leave" if after == before else ""
+        unit = "core" if (self.unit, self.amount) == ("cores", 1) else self.unit
         return (
-            f"fits {self.budget}: takes {self.amount:,.0f} {self.unit} with {after:,} of {before:,} synapses"
+            f"fits {self.budget}: takes {self.amount:,.0f} {unit} with {after:,} of {before:,} synapses"
             f"{whole}{bits}"
         )

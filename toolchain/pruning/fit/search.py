@@ -42,11 +42,13 @@ class SizeAnswer:
         amount: How much of the limit it takes; None if a part of it is too large for any core.
         charge: The same in fractions, so that a few synapses make a difference.
         operations: Synaptic operations of a sample by connection, where they are what is charged.
+        refusal: What is too large, and for what, in words; empty where an amount is known.
     """
 
     amount: float | None
     charge: float
     operations: Mapping[str, float] = field(default_factory=dict[str, float])
+    refusal: str = ""
 
 
 Ask = Callable[[Network | FeedForward], SizeAnswer]
@@ -149,7 +151,8 @@ class FitSearch:
             raise self._impossible(answer, words, network)
 
     def _impossible(self, answer: SizeAnswer, words: str, network: Network | FeedForward) -> PruningError:
-        least = "more than a core holds" if answer.amount is None else self.budget.measured(answer.amount)
+        refused = f"more than a core holds: {answer.refusal}" if answer.refusal else "more than a core holds"
+        least = refused if answer.amount is None else self.budget.measured(answer.amount)
         remedy = "" if answer.amount is None else f"; the nearest budget that is possible is {least}"
         if isinstance(network, FeedForward):
             remedy += (

@@ -81,7 +81,8 @@ class FitQuestion:
         try:
             return self.of_build(self.build(network))
         except DoesNotFitError as error:
-            return SizeAnswer(None, error.needed / max(error.limit, 1) * self.budget.amount)
+            charge = error.needed / max(error.limit, 1) * self.budget.amount
+            return SizeAnswer(None, charge, refusal=str(error))
 
     def build(self, network: Network | FeedForward) -> Build:
         """Compile a network as the run will be, without training with integers."""

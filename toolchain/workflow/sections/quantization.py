@@ -57,18 +57,20 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     {'tau_error': 0.2, 'split_signs': False}
 
     Raises:
-        UsageError: Not of that form, or not a value of the key.
+        UsageError: Not of that form, not a value of the key, or a key that is named twice.
         UnknownNameError: There is no such key.
     """
     given: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if key in {"weight_bits", "qat_epochs"}:
-            raise UsageError(f"`{key}` is an option of its own", f"give `{text}`")
+            raise UsageError(f"`{key}` is an option of its own", f"give `{key}={value or 'N'}`")
         if key not in SETTINGS:
             raise UnknownNameError("key of [quantization]", key, SETTINGS)
         if not equals:
             raise UsageError(f"expected {key}=VALUE, got '{text}'")
+        if key in given:
+            raise UsageError(f"`quantization` names {key} twice", "name it once")
         given[key] = value
     try:
         section = QuantizationSection.model_validate_strings(given)

@@ -1,5 +1,7 @@
 """Outcomes of pruning to fit in words."""
 
+from dataclasses import replace
+
 from toolchain.pruning.fit import FitRecord, FittedPart
 
 
@@ -23,3 +25,7 @@ def test_a_network_that_was_pruned_says_how_many_synapses_are_left() -> None:
 
 def test_a_network_that_fits_as_it_is_says_that_nothing_had_to_leave() -> None:
     assert _record(1200).sentence().endswith("1,200 of 1,200 synapses, so that none had to leave")
+
+
+def test_one_core_is_no_cores() -> None:
+    assert "takes 1 core with" in replace(_record(300), amount=1).sentence()

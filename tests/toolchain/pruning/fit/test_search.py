@@ -127,3 +127,10 @@ def test_a_trained_network_that_does_not_fit_any_more_is_pruned_further() -> Non
     search = FitSearch(_budget(100), _place(prices))
     counts = search.shrunk(small_network(), prices, 0.9)
     assert 80 <= sum(counts.values()) <= 90
+
+
+def test_what_is_too_large_for_a_core_is_said_in_the_words_of_the_place() -> None:
+    refusal = "'recur' needs 100 steps of delay, there are 62; shorten its delays"
+    search = FitSearch(_budget(80), lambda _: SizeAnswer(None, 100.0, refusal=refusal))
+    with pytest.raises(PruningError, match="takes more than a core holds: 'recur' needs 100 steps of delay"):
+        search.require_possible(small_network())
