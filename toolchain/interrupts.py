@@ -8,6 +8,7 @@ it is over. Both work in every thread; only the main thread is ever interrupted.
 
 import _thread
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -25,6 +26,8 @@ _LOST_S: Final = 0.5
 """A signal that was to come again and did not by then was lost: another came between note and sender."""
 _BETWEEN: Final = (contextlib.__file__, weakref.__file__, "<frozen importlib.")
 """Files whose functions pass from a `with` to its generator, or lose what is raised in them."""
+_CALLED_BACK: Final = f"{os.sep}llvmlite{os.sep}"
+"""A package whose functions LLVM calls while it compiles: what is raised in them, or below, is lost."""
 
 Handler = Callable[[int, FrameType | None], object]
 Value = TypeVar("Value")
@@ -70,7 +73,10 @@ def _send_again(number: int) -> None:
 def _must_wait(frame: FrameType | None) -> bool:
     if frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         return True
-    return any(code in _UNINTERRUPTED or code.co_name == "__del__" for code in _codes(frame))
+    return any(
+        code in _UNINTERRUPTED or code.co_name == "__del__" or _CALLED_BACK in code.co_filename
+        for code in _codes(frame)
+    )
 
 
 def _codes(frame: FrameType | None) -> Generator[CodeType]:

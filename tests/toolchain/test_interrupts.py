@@ -1,11 +1,13 @@
 """Interrupts wait where something is made or removed, and come right afterwards."""
 
+import ctypes
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +86,19 @@ def test_an_interrupt_that_would_be_lost_comes_afterwards() -> None:
 
     with pytest.raises(KeyboardInterrupt), Held(lambda: None, lambda _: None):
         Garbage()
+        time.sleep(5)
+
+
+def test_an_interrupt_while_llvm_calls_back_comes_afterwards() -> None:
+    """Whatever is raised in a function that ctypes calls is printed and forgotten."""
+    reached: list[int] = []
+    space: dict[str, Any] = {"interrupt": lambda: signal.raise_signal(signal.SIGINT), "reached": reached}
+    source = "def called_back():\n    interrupt()\n    reached.append(1)\n"
+    exec(compile(source, "/packages/llvmlite/binding/executionengine.py", "exec"), space)  # noqa: S102
+    callback = ctypes.CFUNCTYPE(None)(space["called_back"])
+    with pytest.raises(KeyboardInterrupt), Held(lambda: None, lambda _: None):
+        callback()
+        assert reached == [1]
         time.sleep(5)
 
 
