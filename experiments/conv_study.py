@@ -3,7 +3,7 @@
 Every arm trains for the same number of epochs with the settings of its task (`experiments/tasks`), which were
 not tuned for any arm. `static` is chance: weights drawn before the training. Test samples are looked at once,
 after training. Time is that of the processor for the whole training, its data and measurements included; with
-one thread (`OMP_NUM_THREADS=1`) it hardly matters who else computes. Run it with `make conv-study`, or a part
+one thread (`OMP_NUM_THREADS=1`) it matters little who else computes. Run it with `make conv-study`, or a part
 of it with `--task fashion_conv --seed 0`; `--data`, or PUMICE_DATA, names the folder of published data. It
 writes the tables of `docs/studies/sparse-convolutions.md`.
 """

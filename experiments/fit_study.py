@@ -157,7 +157,7 @@ CAMPAIGN = Campaign(Path(__file__), ("task", "arm", "budget", "seed"), points, m
 
 def table(rows: Mapping[Key, Row], task: str) -> str:
     """Return the table of a task: what each arm takes, and how right it is."""
-    head = ("budget", "arm", "takes", "synapses", "operations a sample", "test, %", "integers, %")
+    head = ("budget", "arm", "seeds", "takes", "synapses", "operations a sample", "test, %", "integers, %")
     lines: list[list[str]] = []
     for budget, title in BUDGETS.items():
         for arm, name_of_arm in ARMS.items():
@@ -170,6 +170,7 @@ def table(rows: Mapping[Key, Row], task: str) -> str:
                 [
                     title,
                     name_of_arm,
+                    str(len(mine)),
                     ", ".join(f"{value:,}" for value in sorted({row["takes"][budget] for row in mine})),
                     *(f"{np.mean([row[name] for row in mine]):,.0f}" for name in ("synapses", "operations")),
                     _shown(*right),
@@ -214,9 +215,8 @@ def study(rows: Mapping[Key, Row]) -> str:
         seeds = {key[-1] for key in rows if key[0] == task}
         if seeds:
             whole, few = EPOCHS[task]
-            counted = "seed" if len(seeds) == 1 else "seeds"
             text = paragraph(
-                f"{len(seeds)} {counted}; {whole} epochs of the whole network and {few} in which it is "
+                f"At most {len(seeds)} seeds; {whole} epochs of the whole network and {few} in which it is "
                 f"pruned, {whole + few} from scratch. What is taken is what check says of the compiled run. "
                 "Test accuracy is that of real numbers, with 95 % intervals over seeds."
             )
