@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.plain_framework import Framework
-from toolchain.cli.compile import RESETS
+from toolchain.cli.compile import EPILOG
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.npz import write_arrays
@@ -103,7 +103,7 @@ def test_an_option_for_files_is_refused_for_a_run(folder: Path, capsys: pytest.C
 def test_the_help_lists_the_resets_of_every_framework() -> None:
     listed: dict[str, list[str]] = {}
     name = ""
-    for line in RESETS.splitlines():
+    for line in EPILOG.partition("What a spike does")[2].splitlines():
         if line.startswith("  ") and not line.startswith("   "):
             name = line.split()[0].rstrip(",")
         listed.setdefault(name, []).extend(word for word in line.split() if word in WORDS)

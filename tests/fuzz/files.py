@@ -129,11 +129,11 @@ def _shd(path: Path, reader: ConfinedReader) -> object:
 
 
 def _batch(path: Path, reader: ConfinedReader) -> object:
-    return cifar._read(path, 2, labels=1, classes=10)
+    return cifar._read(path, 2)
 
 
 def _class_names(path: Path, reader: ConfinedReader) -> object:
-    return cifar._names(path, 10)
+    return cifar._names(path)
 
 
 def _series(path: Path, reader: ConfinedReader) -> object:
