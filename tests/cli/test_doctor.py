@@ -19,6 +19,9 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     can = {name: target.pop("can") for name, target in targets.items()}
     assert can["loihi1"]["refractory period"] == "up to 62 steps"
     assert targets.pop("rtl")["stages"] == ["fixed"], "it is usable where a simulator is"
+    assert targets["loihi1"].pop("place") == "Intel Loihi 1"
+    assert set(targets["c"].pop("budgets")) == {"flash", "ram", "synops"}
+    targets = {name: {key: target[key] for key in ("stages", "problem")} for name, target in targets.items()}
     assert targets == {
         "c": {"stages": ["fixed"], "problem": None},
         "emulator": {"stages": ["fixed", "float"], "problem": None},
