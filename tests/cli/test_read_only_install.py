@@ -14,6 +14,8 @@ import pytest
 
 from tests.permissions import ordinary
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Install:

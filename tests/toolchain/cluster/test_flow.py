@@ -19,6 +19,8 @@ from toolchain.cluster.local import LocalNodes
 from toolchain.cluster.work import run_task
 from toolchain.errors import ArgumentError, ClusterError, StorageError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 class KilledWorker(Exception):  # noqa: N818 - the library's name
     """What the library raises for a task whose workers died."""

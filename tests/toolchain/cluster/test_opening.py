@@ -22,6 +22,8 @@ from toolchain.cluster.local import LocalNodes, workers_of_machine
 from toolchain.errors import ArgumentError, ClusterError, UsageError
 from toolchain.threads import threads
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def _scheduler(folder: Path) -> Iterator[str]:
@@ -97,7 +99,6 @@ def test_without_the_library_the_command_that_installs_it_is_said(monkeypatch: p
         pass
 
 
-@pytest.mark.slow
 def test_the_toolchain_loads_no_engine() -> None:
     code = (
         "import sys, toolchain, toolchain.cluster, toolchain.workflow.compare; print('dask' in sys.modules)"
@@ -133,7 +134,6 @@ def test_a_scheduler_without_workers_is_named_with_what_to_do(
         ExitStack().enter_context(open_cluster(address))
 
 
-@pytest.mark.slow
 def test_a_worker_of_others_is_taken_if_it_is_alike_and_refused_if_not(tmp_path: Path) -> None:
     """By its version of Pumice, then by its code; then it computes, and sees or does not see a folder."""
     other_version = "import distributed.versions as v\nreal = v.version\n"

@@ -26,6 +26,8 @@ from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import Graph
 from toolchain.passes import QuantizeGraph
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 7
 
 Pair = tuple[Trace, Trace]

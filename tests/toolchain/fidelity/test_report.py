@@ -155,6 +155,7 @@ def test_the_page_fits_says_nothing_on_the_console_and_asks_nobody(
     assert said == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 800, 1200])
 def test_pages_of_chips_and_of_pruning_fit_too(width: int, browser: "Browser", pages: list[Path]) -> None:
     for path in pages:

@@ -27,6 +27,8 @@ from toolchain.workflow.quantization import Quantization
 from toolchain.workflow.run import record_build
 from toolchain.workflow.shards import Computed, OnWorkers, SharedSamples, Work, on_workers
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 11
 
 
@@ -156,7 +158,6 @@ def test_a_trace_of_workers_is_the_file_of_one_process(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "two.npz"]
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_in_the_middle_changes_nothing(place: OnWorkers, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     shards = place.shards(SAMPLES)
