@@ -140,7 +140,7 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
     """
     channels, height, width = shape.image
     blocks: dict[NetworkBlock, nn.Module] = {}
-    source, number = INPUT, 0
+    source, number, poolings = INPUT, 0, 0
     for item in shape.plan:
         if item == POOL:
             height, width = height // 2, width // 2
@@ -149,10 +149,12 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
                     f"an image of {shape.image[1]}x{shape.image[2]} is too small for "
                     f"{shape.plan.count(POOL)} poolings"
                 )
-            blocks[NetworkBlock(f"pool{number}", (source,))] = nn.MaxPool2d(2)
-            source = f"pool{number}"
+            poolings += 1
+            pool = f"pool{number}" if poolings == 1 else f"pool{number}_{poolings}"
+            blocks[NetworkBlock(pool, (source,))] = nn.MaxPool2d(2)
+            source = pool
             continue
-        number += 1
+        number, poolings = number + 1, 0
         blocks[NetworkBlock(f"conv{number}", (source,))] = convolution(channels, item, 3, generator)
         blocks[NetworkBlock(f"norm{number}", (f"conv{number}",))] = GatedNorm(item)
         blocks[NetworkBlock(f"spikes{number}", (f"norm{number}",))] = shape.neurons.layer()

@@ -122,6 +122,14 @@ def test_a_vgg_has_as_many_weight_layers_as_its_name_says(name: str, layers: int
     assert sum(isinstance(part, nn.Conv2d | nn.Linear) for part in network.modules()) == layers
 
 
+def test_poolings_that_follow_one_another_have_names_of_their_own() -> None:
+    shape = VggShape(plan=(2, POOL, POOL, 3), image=(1, 8, 8), hidden=(), classes=3)
+    network = build_vgg(shape, torch.Generator().manual_seed(0)).eval()
+    names = [block.name for block in network.blocks]
+    assert names.index("pool1_2") == names.index("pool1") + 1
+    assert network(torch.rand(2, 1, 8, 8)).scores.shape == (2, 3)
+
+
 @pytest.mark.parametrize("network", [small_vgg(), small_preresnet()], ids=["vgg", "preresnet"])
 def test_a_still_image_is_the_same_as_its_frames(network: FeedForward) -> None:
     x = images(network)
