@@ -43,7 +43,7 @@ slow: $(READY) ## the slow tests: demo, examples, pages and tutorials, small dis
 	$(PYTEST) -m "slow and not long"
 
 .PHONY: nightly
-nightly: $(READY) ## what takes long: sweeps that are killed, random graphs on every target by the hundred (an hour)
+nightly: $(READY) ## what takes long: sweeps that are killed, random graphs on every target by the hundred (long)
 	$(PYTEST) -m "long"
 
 .PHONY: frameworks
