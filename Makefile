@@ -99,10 +99,10 @@ hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one or
 PYTHONS ?= 3.11 3.12 3.13
 pythons: ## check and test with each Python of 3.11, 3.12 and 3.13, in an environment of its own (long)
 	@for version in $(PYTHONS); do \
-	  python$$version -c "" 2>/dev/null || { echo "no python$$version runs here; PYTHONS=3.11 asks for that one alone" >&2; exit 1; }; \
+	  scripts/find-python $$version >/dev/null || { echo "PYTHONS=\"3.11 3.13\" asks for those alone" >&2; exit 1; }; \
 	done
 	for version in $(PYTHONS); do \
-	  $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version check test slow; \
+	  $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON="$$(scripts/find-python $$version)" check test slow; \
 	done
 
 .PHONY: sweep

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 
-def _find(repository: Path, path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+def _find(repository: Path, path: Path, *version: str, **extra: str) -> subprocess.CompletedProcess[str]:
     bash = shutil.which("bash")
     assert bash
     return subprocess.run(
-        [bash, str(repository / "scripts" / "find-python")],
+        [bash, str(repository / "scripts" / "find-python"), *version],
         env={"PATH": str(path), **extra},
         capture_output=True,
         text=True,
@@ -51,6 +51,25 @@ def test_the_default_is_taken_if_it_is_in_range(repository: Path, interpreter: P
 
 def test_a_named_interpreter_comes_first(repository: Path, interpreter: Path) -> None:
     assert _find(repository, interpreter, PYTHON=sys.executable).stdout.strip() == sys.executable
+
+
+def test_one_of_a_version_is_that_version(repository: Path, interpreter: Path) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    other = "3.12" if here != "3.12" else "3.13"
+    _program(interpreter / "python3", f'exec "{sys.executable}" "$@"')
+    assert _find(repository, interpreter, here).stdout.strip() == str(interpreter / "python3")
+    missing = _find(repository, interpreter, other)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert f"no Python {other} runs here" in missing.stderr
+
+
+def test_interpreters_of_pyenv_are_found_without_its_shims(repository: Path, tmp_path: Path) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = tmp_path / "pyenv" / "versions" / f"{here}.0" / "bin"
+    folder.mkdir(parents=True)
+    _program(folder / "python", f'exec "{sys.executable}" "$@"')
+    found = _find(repository, tmp_path, here, PYENV_ROOT=str(tmp_path / "pyenv"))
+    assert found.stdout.strip() == str(folder / "python")
 
 
 def test_without_any_it_says_what_to_install(repository: Path, tmp_path: Path) -> None:
