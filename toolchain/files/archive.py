@@ -3,6 +3,7 @@
 import gzip
 import math
 import shutil
+import weakref
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -180,7 +181,7 @@ def open_arrays(
         check_file("file", path)
         source = path.open("rb")
     with reading_npz(path):
-        archive = opened(path, source)
+        archive = _closed_at_last(path, source)
         claims = claims_of(path, archive)
         # The rows of an array in Fortran's order are scattered over all of it.
         in_memory = {claim.name: claim for claim in claims if claim.scattered or claim.size <= held_bytes}
@@ -190,3 +191,14 @@ def open_arrays(
             read = claim.name in in_memory
             arrays[claim.name] = read_claim(archive, claim) if read else StoredArray(path, archive, claim)
         return arrays
+
+
+def _closed_at_last(path: Path, source: IO[bytes]) -> zipfile.ZipFile:
+    """Return the archive of a file that is closed with its last reader, or now if it holds none."""
+    try:
+        archive = opened(path, source)
+    except BaseException:
+        source.close()
+        raise
+    weakref.finalize(archive, source.close)
+    return archive

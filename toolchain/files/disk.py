@@ -186,9 +186,13 @@ def place_of(path: Path) -> Path:
         UsageError: The links lead in a circle.
     """
     try:
-        return path.resolve()
+        place = path.resolve()
     except (OSError, RuntimeError):
-        raise UsageError(f"'{path}' is a link that leads to itself; remove it") from None
+        place = None
+    # From Python 3.13 on, links that lead in a circle are left in the path.
+    if place is None or any(each.is_symlink() for each in (place, *place.parents)):
+        raise UsageError(f"'{path}' is a link that leads to itself; remove it")
+    return place
 
 
 def check_output_folder(path: Path, marker: str = "", kind: str = "") -> None:

@@ -113,10 +113,11 @@ def test_a_link_to_a_file_stays_and_the_file_is_replaced(there: bool, tmp_path: 
     assert [item.name for item in (tmp_path / "far").iterdir()] == ["file"]
 
 
-def test_a_link_that_leads_to_itself_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["link", "link/name"])
+def test_a_link_that_leads_to_itself_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("link")
     with pytest.raises(UsageError, match="leads to itself"):
-        write_text(tmp_path / "link", "new")
+        write_text(tmp_path / name, "new")
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "a." + "b" * 250, "é" * 127, "a" + "é" * 120 + ".npz"])

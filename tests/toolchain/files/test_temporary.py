@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 _KILLED = """
 import os, select, signal, sys
 from pathlib import Path
+from typing import Any
 from toolchain.files.temporary import *
 with temporary_folder("test") as folder:
     (folder / "inside").mkdir()
@@ -155,10 +157,10 @@ def test_a_folder_taken_from_its_maker_before_it_is_locked_is_made_anew(
     monkeypatch.setattr(secrets, "token_hex", lambda _: next(names))
     original = os.open
 
-    def open_late(path: Path, flags: int) -> int:
+    def open_late(path: Path, flags: int, **options: Any) -> int:
         if "00000000" in str(path):
             Path(path).rmdir()
-        opened = original(path, flags)
+        opened = original(path, flags, **options)
         if "11111111" in str(path):
             fcntl.flock(original(path, flags), fcntl.LOCK_EX)
         return opened
