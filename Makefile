@@ -177,6 +177,10 @@ conv-study: $(READY) ## sparse convolutional networks against whole ones, into d
 tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)
 	$(BIN)/python experiments/tasks_study.py $(STUDY)
 
+.PHONY: figures
+figures: $(READY) ## two points of every study measured again, into docs/studies/again.md (half an hour; PUMICE_DATA names the files)
+	$(BIN)/python experiments/again.py $(STUDY)
+
 .PHONY: endurance
 endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)
 	$(BIN)/python -m pytest -s -m long tests/targets/lava
