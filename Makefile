@@ -138,6 +138,10 @@ sca-study: $(READY) ## channel pruning against its controls, several seeds, into
 	$(BIN)/python experiments/sca_study.py $(STUDY)
 	$(BIN)/python experiments/sca_tables.py
 
+.PHONY: demo-study
+demo-study: $(READY) ## the demo over seeds, threads and splits, into docs/studies/demo.md (20 minutes of a quiet machine)
+	$(BIN)/python experiments/demo_study.py --workers 1 $(STUDY)
+
 .PHONY: chip-study
 chip-study: $(READY) ## what pruning saves on a chip and what sharing profiles costs, into docs/studies/chips.md (a quarter of an hour)
 	$(BIN)/python experiments/chip_study.py $(STUDY)

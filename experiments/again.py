@@ -34,6 +34,7 @@ NAMES = {
     "tasks": "real tasks",
     "neurons": "neurons at equal size",
     "nir": "tasks of the NIR paper",
+    "demo": "the demo",
 }
 POINTS = 2
 MOST_SECONDS = 300

@@ -18,6 +18,8 @@ import pytest
         "sparse_tables",
         "conv_study",
         "fit_study",
+        "demo_study",
+        "again",
     ],
 )
 def test_the_pages_are_up_to_date(script: str, experiment: Callable[[str], ModuleType]) -> None:
