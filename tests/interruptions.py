@@ -53,6 +53,8 @@ def _run(action: Callable[[], object], place: int) -> str | None:
     told = sys.unraisablehook
     # Files that were just opened are closed by the garbage collector, which says so.
     sys.unraisablehook = deque(maxlen=0).append
+    # Python 3.12 traces instructions only if a frame asked for them before.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         action()
