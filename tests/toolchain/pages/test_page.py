@@ -32,5 +32,13 @@ def test_texts_of_a_table_begin_at_one_place_and_numbers_end_at_one(tmp_path: Pa
     assert '<th scope="col" class="text">how</th>' in page
 
 
+def test_a_long_key_may_break_after_its_dots_on_a_card(tmp_path: Path) -> None:
+    table = Table("Points.", ("rank", "quantization.weight_bits"), [(1, 8)])
+    write_page(tmp_path / "page.html", "toolchain.pruning", "sparse.html.j2", **_page(table))
+    assert 'data-label="quantization.\u200bweight_bits"' in (tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
+
+
 def _page(table: Table) -> dict[str, object]:
     return {"title": "Page", "sizes": (), "course": "", "synapses": table, "fans": ""}
