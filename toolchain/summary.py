@@ -1,11 +1,15 @@
 """How a result shows itself: one line where Python prints it, a small table in a notebook."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from toolchain.visible import visible
+
+_NUMBER: Final = re.compile(r"[-+]?\.?\d")
+"""How a cell begins that is a number."""
 
 
 class Summary(NamedTuple):
@@ -40,6 +44,17 @@ class Summarised(ABC):
 
     def _repr_html_(self) -> str:
         return self.summary().to_html()
+
+
+def are_numbers(cells: Iterable[object]) -> bool:
+    """Return whether a column of a table holds numbers, so that its cells end at one place.
+
+    Args:
+        cells: Numbers, with units or without. One word may stand in place of some, such as none.
+    """
+    texts = [str(cell) for cell in cells]
+    words = [text for text in texts if not _NUMBER.match(text)]
+    return len(words) < len(texts) and not any(" " in text for text in words)
 
 
 def _text(cell: object) -> str:

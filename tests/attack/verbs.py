@@ -78,7 +78,7 @@ VERBS: Final = (
     Verb("compile", ("compile", "RUN", "-o", "OUT"), load),
     Verb("prune", ("prune", "TOML", "-o", "OUT"), _pruned, goes_on=True),
     Verb("train", ("train", "TOML", "-o", "OUT"), TrainedRun.load, goes_on=True),
-    Verb("demo", ("demo", "-o", "OUT", "--images", "2"), _demo, goes_on=True),
+    Verb("demo", ("demo", "-o", "OUT", "--samples", "2"), _demo, goes_on=True),
 )
 
 

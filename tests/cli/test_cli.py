@@ -122,10 +122,16 @@ def test_gates_and_baselines_decide_the_exit_code(
     small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build, baseline = str(small_build), str(tmp_path / "baseline.json")
-    assert main(["compare", build, "--gate", "spike_f1=0.1", "--gate", "accuracy_drop=100"]) == 0
-    assert main(["compare", build, "--baseline", baseline, "--update"]) == 0
-    assert main(["compare", build, "--baseline", baseline]) == 0
-    capsys.readouterr()
+    for arguments, held in (
+        (
+            ["--gate", "spike_f1=0.1", "--gate", "accuracy_drop=100"],
+            "are met: spike_f1=0.1, accuracy_drop=100",
+        ),
+        (["--baseline", baseline, "--update"], f"baseline: {baseline}"),
+        (["--baseline", baseline], f"no figure is worse than in the baseline {baseline}"),
+    ):
+        assert main(["compare", build, *arguments]) == 0
+        assert held in capsys.readouterr().out
     assert main(["compare", build, "--gate", "spike_f1=1.5", "--json"]) == 4
     said = " ".join(capsys.readouterr().err.split())
     assert "gate 'spike_f1' not met at 'hidden'" in said
@@ -166,7 +172,7 @@ def test_bad_input_gets_one_clear_sentence(
         (["run", str(edited), "-o", out], 3, "was changed after the build"),
         (["compare", build, "--gate", "speed=1"], 2, "gate 'speed' is not known"),
         (["compare", build, "--update"], 2, "name it: --baseline FILE"),
-        (["compare", build, "--baseline", str(tmp_path / "none.json")], 2, "does not exist"),
+        (["compare", build, "--baseline", str(tmp_path / "none.json")], 2, "write it with --update"),
         (["show", build, "--stage", "final"], 2, "is not one of 'fixed'"),
     ]
     for arguments, code, message in cases:

@@ -26,6 +26,7 @@ from toolchain.cli.console import (
     print_warning,
     stages,
 )
+from toolchain.cli.main import main
 from toolchain.errors import ToolchainError
 from toolchain.visible import visible
 
@@ -156,6 +157,27 @@ def test_markup_and_emoji_in_names_are_text() -> None:
 def test_columns_are_as_wide_as_what_is_shown() -> None:
     lines = _printed("table", "\x1b[31m\u202e", io.StringIO).splitlines()
     assert len({len(line) for line in lines}) == 1
+
+
+def test_numbers_stand_at_the_right_of_a_column_and_texts_at_the_left() -> None:
+    with _streams(io.StringIO) as (out, _):
+        print_table(
+            "t",
+            ("name", "a longer head", "second head", "third head"),
+            [("x", 7, "yes, equal to it", "+1.5 %"), ("y", "none", "3 of them", "-2 %")],
+        )
+    row = next(line for line in out.getvalue().splitlines() if " x " in line)
+    cells = row.strip("│").split("│")
+    assert [cell[-2] != " " and cell[1] == " " for cell in cells[1::2]] == [True, True]
+    assert cells[2].startswith(" yes, ")
+
+
+def test_an_option_of_an_earlier_version_says_what_it_is_called_now(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command, old, new in (("demo", "--images", "--samples N"), ("compile", "--train", "--calibration")):
+        assert main([command, old, "2"]) == 2
+        assert f"{old} is now {new}" in capsys.readouterr().err
 
 
 def test_a_stream_that_lacks_a_letter_gets_its_number() -> None:

@@ -25,6 +25,7 @@ def test_classes_and_scores_are_told_to_people_machines_and_files(
     said = capsys.readouterr().out
     assert "Prediction of 12 samples" in said
     assert "2 more samples" in said
+    assert "-o writes" not in said
     with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     assert [int(row[1]) for row in rows] == expected.classes.tolist()

@@ -47,3 +47,18 @@ def test_what_pruning_left_and_the_unpruned_network_are_told(
         "test_accuracy": history.unpruned_test,
     }
     assert document["living_channels"] == list(living)
+
+
+def test_synapses_that_are_left_are_told_of_how_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = _TOML.replace('method = "sca"\nsparsity = 0.5', 'method = "gradual"\nfraction = 0.5')
+    (tmp_path / "x.toml").write_text(document)
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    run = TrainedRun.load(tmp_path / "run")
+    left, before = run.synapses_left, run.synapses_before
+    total = sum(before.values())
+    assert f"synapses that are left: {sum(left.values()):,} of {total:,} (" in printed
+    for name, count in left.items():
+        assert f"{name} {count:,} of {before[name]:,}" in printed

@@ -7,7 +7,7 @@ import pytest
 
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
-from toolchain.summary import Summarised, Summary
+from toolchain.summary import Summarised, Summary, are_numbers
 from toolchain.workflow.check import check_build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.load import load
@@ -58,3 +58,19 @@ def test_what_a_table_holds_is_escaped() -> None:
     html = Summary(_HOSTILE, (_HOSTILE,), [(_HOSTILE, 1)]).to_html()
     assert html.count("&lt;script&gt;") == 3
     assert "<td>1</td>" in html
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["1", "-2.5 %", "+3"], True),
+        ([31, 10], True),
+        (["266.3 to 1,103", "none"], True),
+        (["3.11.7", "yes, equal to the reference"], False),
+        (["step 2, neuron 14", "none"], False),
+        (["dense", "sparse"], False),
+        ([], False),
+    ],
+)
+def test_a_column_of_numbers_is_told_from_one_of_texts(cells: list[object], numbers: bool) -> None:
+    assert are_numbers(cells) is numbers

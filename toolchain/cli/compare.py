@@ -1,5 +1,6 @@
 """`pumice compare`: how far the integers are the network that was trained; gates for CI."""
 
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,8 +52,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the integers with the network that was trained (exit code 4 if a gate is not met)."""
-    from toolchain.errors import UsageError
-    from toolchain.fidelity import check_baseline, check_gates, parse_gates, read_baseline, write_baseline
+    from toolchain.errors import MissingFileError, UsageError
+    from toolchain.fidelity import parse_gates, read_baseline
     from toolchain.files.disk import check_file, check_output_file
     from toolchain.workflow.compare import compare_build
 
@@ -62,6 +63,8 @@ def compare(
     if baseline is not None and update:
         check_output_file(baseline)
     elif baseline is not None:
+        if not baseline.exists():
+            raise MissingFileError("baseline", baseline, "write it with `update`")
         check_file("baseline", baseline)
         # A baseline that cannot be read ends the command before minutes of work, not after.
         read_baseline(baseline)
@@ -76,17 +79,31 @@ def compare(
             progress=progress,
             on=on,
         )
-    comparison = judgement.comparison
     if as_json:
         answer(judgement.document().model_dump(mode="json"))
     else:
         _print_judgement(judgement, loaded)
     judgement.require_exact()
+    for line in _guarded(judgement.comparison, gates, baseline, update=update):
+        if not as_json:
+            out.print(line, soft_wrap=True)
+
+
+def _guarded(
+    comparison: "Comparison", gates: Mapping[str, float], baseline: Path | None, *, update: bool
+) -> Iterator[str]:
+    """Yield in words what holds: the gates, and the baseline, which is written first if it is to be."""
+    from toolchain.fidelity import check_baseline, check_gates, write_baseline
+
     check_gates(comparison, gates)
+    if gates:
+        yield f"gates that are met: {', '.join(f'{name}={bound:g}' for name, bound in gates.items())}"
     if baseline is not None and update:
         write_baseline(baseline, comparison)
+        yield f"baseline: {baseline}"
     elif baseline is not None:
         check_baseline(baseline, comparison)
+        yield f"no figure is worse than in the baseline {baseline}"
 
 
 def _print_judgement(judgement: "Judgement", build: "Build") -> None:

@@ -23,6 +23,7 @@ from rich.text import Text
 from toolchain.cli.spelling import spell, spell_error
 from toolchain.errors import ToolchainError, UsageError
 from toolchain.progress import Display
+from toolchain.summary import are_numbers
 from toolchain.visible import visible
 
 _PIPED: Final = 10_000
@@ -74,24 +75,27 @@ class Terminal(Console):
 out = Terminal()
 err = Terminal(stderr=True)
 _RENAMED: Final = {
-    "--calibrate": "--calibration FILE",
-    "--calibrated": "--quantization rounding=joint",
-    "--no-calibrated": "--quantization rounding=nearest",
-    "--rounding": "--quantization rounding=HOW",
-    "--split-signs": "--quantization split_signs=true",
-    "--no-split-signs": "--quantization split_signs=false",
-    "--per-neuron": "--quantization per_neuron=true",
-    "--per-population": "--quantization per_neuron=false",
-    "--threshold-profiles": "--quantization threshold_profiles=N",
-    "--decay-profiles": "--quantization decay_profiles=N",
-    "--tau-error": "--quantization tau_error=SHARE",
-    "--exponents": "--quantization exponents=true",
-    "--no-exponents": "--quantization exponents=false",
-    "--replace-reset": "--quantization replace_reset=zero",
-    "--train": "--calibration FILE: with --qat-epochs a network from a file is trained on it",
-    "--seed": "always 0; `pumice.RepairOptions` takes another in Python",
+    "compile": {
+        "--calibrate": "--calibration FILE",
+        "--calibrated": "--quantization rounding=joint",
+        "--no-calibrated": "--quantization rounding=nearest",
+        "--rounding": "--quantization rounding=HOW",
+        "--split-signs": "--quantization split_signs=true",
+        "--no-split-signs": "--quantization split_signs=false",
+        "--per-neuron": "--quantization per_neuron=true",
+        "--per-population": "--quantization per_neuron=false",
+        "--threshold-profiles": "--quantization threshold_profiles=N",
+        "--decay-profiles": "--quantization decay_profiles=N",
+        "--tau-error": "--quantization tau_error=SHARE",
+        "--exponents": "--quantization exponents=true",
+        "--no-exponents": "--quantization exponents=false",
+        "--replace-reset": "--quantization replace_reset=zero",
+        "--train": "--calibration FILE: with --qat-epochs a network from a file is trained on it",
+        "--seed": "always 0; `pumice.RepairOptions` takes another in Python",
+    },
+    "demo": {"--images": "--samples N"},
 }
-"""Options that `pumice compile` had in earlier versions, and what says the same now."""
+"""Options that commands had in earlier versions, and what says the same now."""
 _answer: dict[str, object] = {}
 
 
@@ -114,12 +118,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; the first column is text, the others are numbers."""
+    """Print a table; numbers stand at the right of their columns, texts at the left."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i == 0)
+        numbers = i > 0 and are_numbers(row[i] for row in rows)
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     out.print(table)
@@ -149,9 +154,10 @@ def print_error(error: BaseException) -> None:
 def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
     """Print what typer says of wrong arguments; it has printed the help already where it says nothing."""
     message, context = error.format_message(), error.ctx
-    compiles = context is not None and context.info_name == "compile"
-    if compiles and getattr(error, "option_name", "") in _RENAMED:
-        message = f"{error.option_name} is now {_RENAMED[error.option_name]}"
+    renamed = {} if context is None else _RENAMED.get(str(context.info_name), {})
+    option = getattr(error, "option_name", "")
+    if option in renamed:
+        message = f"{option} is now {renamed[option]}"
     if not message:
         return
     remedy = "" if context is None else f"Try '{context.command_path} --help' for help."

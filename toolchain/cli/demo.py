@@ -19,9 +19,7 @@ def demo(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Seed of weights, pruning and the order of samples.")
     ] = 0,
-    images: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Number of test images that Lava runs.")
-    ] = 32,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Number of samples that Lava runs.")] = 32,
     as_json: AsJson = False,
 ) -> None:
     """Prune and train a network on handwritten digits, make it integers, run it on Lava, compare."""
@@ -31,7 +29,7 @@ def demo(
     check_demo_output(output)
     experiment = demo_experiment(seed)
     with stages(quiet=as_json) as progress:
-        result, _, judgement = run_demo(output, experiment=experiment, lava_images=images, progress=progress)
+        result, _, judgement = run_demo(output, experiment=experiment, lava_images=samples, progress=progress)
     if as_json:
         answer(asdict(result))
     else:

@@ -13,7 +13,7 @@ def print_fit_record(record: "FitRecord") -> None:
     out.print(record.sentence(), soft_wrap=True)
     print_table(
         f"asked of {record.target}: {len(record.steps)} networks",
-        ("connection", "synapses", "left", "price"),
+        ("connection", "synapses", "left", "price of a synapse"),
         [
             (
                 each.name,

@@ -81,7 +81,7 @@ def predict(
     if as_json:
         answer(_document(prediction) | {"file": None if output is None else str(output)})
         return
-    _print(prediction)
+    _print(prediction, output)
     if output is not None:
         out.print(f"prediction: {output}", soft_wrap=True)
 
@@ -122,7 +122,7 @@ def _errors(figures: "OutputErrors") -> dict[str, object]:
     return {name: each.model_dump(mode="json") for name, each in named.items() if each is not None}
 
 
-def _print(prediction: "Prediction") -> None:
+def _print(prediction: "Prediction", output: Path | None) -> None:
     line, head, rows = prediction.summary()
     table = Table(*head)
     for row in rows:
@@ -130,5 +130,6 @@ def _print(prediction: "Prediction") -> None:
     out.print(table)
     more = len(next(iter(prediction.scores.values()))) - len(rows)
     if more > 0:
-        out.print(f"... {more} more samples; -o writes all of them to a file")
+        remedy = "; -o writes all of them to a file" if output is None else ""
+        out.print(f"... {more} more samples{remedy}")
     out.print(line, soft_wrap=True)

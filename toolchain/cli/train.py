@@ -1,6 +1,6 @@
 """`pumice train`: from an experiment file to a trained, pruned network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +75,7 @@ def _print(trained: "TrainedRun") -> None:
         living = ", ".join(map(str, history.channels[-1].living))
         out.print(f"channels that are left, by layer: {living}", soft_wrap=True)
     if history.synapses and history.fit is None:
-        left = ", ".join(f"{name} {count:,}" for name, count in trained.synapses_left.items())
-        out.print(f"synapses that are left, by connection: {left}", soft_wrap=True)
+        out.print(_left(trained.synapses_left, trained.synapses_before), soft_wrap=True)
     out.print(f"trained {count}, {_reached(last)}")
     for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
         if errors is not None:
@@ -87,6 +86,14 @@ def _print(trained: "TrainedRun") -> None:
             out.print(f"{name} accuracy {right:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
+
+
+def _left(left: Mapping[str, int], before: Mapping[str, int]) -> str:
+    """Return in words how many synapses are left, and of how many where that is known."""
+    shares = [f"{name} {count:,}{f' of {before[name]:,}' if before else ''}" for name, count in left.items()]
+    total, all_before = sum(left.values()), sum(before.values())
+    share = f" of {all_before:,} ({100 * total / all_before:.1f} %)" if before else ""
+    return f"synapses that are left: {total:,}{share}, by connection: {', '.join(shares)}"
 
 
 def _tested(history: "History") -> str:

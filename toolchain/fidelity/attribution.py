@@ -50,7 +50,11 @@ class RuleEffect(Document):
         """What was lost at the output in words; empty where nothing says what is right."""
         if self.error_rise is not None:
             return f"{self.error_rise:+.2f} % of error"
-        return "" if self.accuracy_drop is None else f"{self.accuracy_drop:+.2f} points of accuracy lost"
+        if self.accuracy_drop is None:
+            return ""
+        return (
+            f"{abs(self.accuracy_drop):.2f} points of accuracy {'won' if self.accuracy_drop < 0 else 'lost'}"
+        )
 
 
 @final

@@ -106,15 +106,17 @@ def sizes_table(sizes: Sequence[tuple[str, Change]]) -> Table:
         "The float network before and after pruning, both measured on the test samples.",
         ("figure", "unpruned", "pruned", "pruned of unpruned"),
         [
-            (
-                name,
-                number(change.before),
-                number(change.after),
-                f"{100 * change.after / change.before:.1f} %" if change.before else _NONE,
-            )
+            (name, number(change.before), number(change.after), _changed(name, change))
             for name, change in sizes
         ],
     )
+
+
+def _changed(name: str, change: Change) -> str:
+    """Return what is left of a figure as a share, and of one that is a share itself by how much it moved."""
+    if name.endswith("%"):
+        return f"{change.after - change.before:+.2f} points"
+    return f"{100 * change.after / change.before:.1f} %" if change.before else _NONE
 
 
 def agreement_table(nodes: Mapping[str, Agreement], neurons: Mapping[str, int]) -> Table:
@@ -209,7 +211,7 @@ def populations_table(report: QuantizationReport) -> Table:
         [
             (
                 name,
-                f"{row.scale.least:.3g} to {row.scale.most:.3g}",
+                row.scale.span,
                 f"{100 * row.largest_threshold_error:.3f} %",
                 f"{100 * row.largest_tau_error:.2f} %",
                 _percent(row.current_bound),

@@ -94,7 +94,7 @@ def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) ->
     limits = "; ".join(f"{_LIMITS[cause]} (neurons: {count:,})" for cause, count in row.limited_by if count)
     yield (
         f"'{node.name}' has {row.neurons:,} neurons; its scale S, by which one unit of the "
-        f"model is 64 S integers, is {row.scale.least:.4g} to {row.scale.most:.4g}."
+        f"model is 64 S integers, is {row.scale.span}."
     )
     yield f"What keeps S from doubling: {limits}."
     yield (

@@ -13,11 +13,13 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from toolchain.files.atomic import write_text
+from toolchain.summary import are_numbers
 
 INK: Final = "#1f2933"
 ACCENT: Final = "#0b7285"
 WARM: Final = "#c2410c"
 _LARGE: Final = 1000
+_CODE: Final = re.compile("`([^`]+)`")
 _PANEL: Final = (3.4, 2.3)
 """Inches. At a phone's width the text of a panel keeps its size."""
 
@@ -40,6 +42,11 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     sortable: bool = False
+
+    @property
+    def texts(self) -> list[bool]:
+        """Whether each column holds texts, which begin at one place as numbers end at one."""
+        return [not are_numbers(row[i] for row in self.rows) for i in range(len(self.columns))]
 
 
 def write_page(path: Path, package: str, template: str, **values: object) -> None:
@@ -106,6 +113,10 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) or value >= _LARGE else f"{value:.2f}"
 
 
-def sentence(text: str) -> str:
-    """Return a text with a capital at the start and a full stop at the end; names inside keep theirs."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+def sentence(text: str) -> Markup:
+    """Return a text as a sentence of a page: a capital at its start, a full stop, code instead of backticks.
+
+    Names inside keep their letters.
+    """
+    whole = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(whole))))  # noqa: S704 - escaped before

@@ -91,8 +91,8 @@ def framework_outputs(
 
     A key is `"<population>.spikes"` or `"<population>.v"`. For the name of a population stands the path of
     its module as well, or the end of it, where no other has the same. A name alone means the spikes, or the
-    potentials of a population that never fires. `spikes`, `v` and `output` are those of the population that
-    the network ends in.
+    potentials of a population that never fires. `spikes`, `v`, `output`, `output.spikes` and `output.v` are
+    those of the population that the network ends in.
 
     Args:
         graph: The network, in real numbers.
@@ -139,16 +139,21 @@ def _place(graph: Graph, known: Iterable[Population], key: str) -> tuple[Populat
     """Return the population and the quantity that a key names."""
     name, _, quantity = key.rpartition(".")
     if name and quantity in _QUANTITIES:
-        return _population(known, name), quantity
+        return _population_or_last(graph, known, name, key), quantity
     if key in _QUANTITIES:
         return _last(graph, key), key
-    try:
-        node = _population(known, key)
-    except UnknownNameError:
-        if key != _OUTPUT:
-            raise
-        node = _last(graph, key)
+    node = _population_or_last(graph, known, key, key)
     return node, "v" if is_silent(node) else _SPIKES
+
+
+def _population_or_last(graph: Graph, known: Iterable[Population], name: str, key: str) -> Population:
+    """Return the population of a name, or the one that the network ends in where `output` names no other."""
+    try:
+        return _population(known, name)
+    except UnknownNameError:
+        if name != _OUTPUT:
+            raise
+        return _last(graph, key)
 
 
 def _population(known: Iterable[Population], name: str) -> Population:

@@ -112,7 +112,8 @@ class Judgement(Summarised):
     def _outcome(self) -> str:
         """Return what the integers cost, where no target says that they are equal to themselves."""
         line = self.comparison.summary().line
-        return f"{line}. No target was compared with the integers step by step: name some by `exact`."
+        how = "'pumice compare' does that for those that `exact` names, such as lava"
+        return f"{line}. No target was compared with the integers step by step; {how}."
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.

@@ -249,7 +249,7 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = de
         raise UsageError("the experiment does not prune; give it a [pruning] section")
     if isinstance(experiment.pruning, ChannelSelection | SparseLearning):
         raise UsageError(
-            f"'{experiment.pruning.method}' prunes while the network trains", "call 'pumice train' at once"
+            f"'{experiment.pruning.method}' prunes while the network trains", "'pumice train' does both"
         )
     folder = path_of(folder, "folder")
     code = code_of(experiment.model)

@@ -185,10 +185,18 @@ class TrainedRun:
     @property
     def synapses_left(self) -> dict[str, int]:
         """Synapses of every connection that sparse training pruned, by its name; empty without it."""
+        return self._synapses(self.network)
+
+    @property
+    def synapses_before(self) -> dict[str, int]:
+        """Synapses of the same connections of the unpruned network; empty where the run keeps none."""
+        return self._synapses(self.unpruned)
+
+    def _synapses(self, network: TrainedNetwork | None) -> dict[str, int]:
         section = self.experiment.pruning
-        if not isinstance(section, SparseLearning) or not isinstance(self.network, Network | FeedForward):
+        if not isinstance(section, SparseLearning) or not isinstance(network, Network | FeedForward):
             return {}
-        return {each.name: each.count for each in connections_of(self.network, section.connections)}
+        return {each.name: each.count for each in connections_of(network, section.connections)}
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:

@@ -260,6 +260,14 @@ def test_names_of_modules_stand_for_populations(name: str, known: bool) -> None:
             check_graph(graph, records, stimulus)
 
 
+@pytest.mark.parametrize("name", ["output", "output.v", "v"])
+def test_what_the_network_ends_in_is_called_output_with_or_without_its_quantity(name: str) -> None:
+    graph, stimulus, trace = _random_graph({}, 1)
+    checked = check_graph(graph, {name: trace.v["b"]}, stimulus)
+    assert set(checked.populations) == {"b"}
+    assert checked.equal
+
+
 def _as_twin(node: AnyNode) -> AnyNode:
     if not isinstance(node, Lif):
         return node

@@ -83,6 +83,16 @@ class Spread(Document):
             raise ValueError("expected least, median and most in this order")
         return self
 
+    @property
+    def span(self) -> str:
+        """Both ends in words, with four digits that count; large ones in full, without an exponent."""
+        return " to ".join(_in_full(end) for end in (self.least, self.most))
+
+
+def _in_full(value: float) -> str:
+    text = f"{value:.4g}"
+    return text if abs(float(text)) < 1000 else f"{value:,.0f}"
+
 
 class ScaleLimits(Document):
     """How many neurons (or channels) could not have twice their scale, by what keeps them from it.

@@ -19,7 +19,7 @@ def write_fit_report(path: Path, record: FitRecord) -> None:
     """
     parts = Table(
         "Synapses of each connection, and what one costs, in prices of the dearest.",
-        ("connection", "synapses", "left", "share left", "price"),
+        ("connection", "synapses", "left", "share left", "price of a synapse"),
         [
             (
                 each.name,

@@ -92,10 +92,11 @@ def _fans(pruning: SparseTraining) -> Markup:
     """Return how many synapses the neurons, or channels, of each connection receive."""
     drawn: list[tuple[str, object]] = []
     for each in pruning.connections:
-        axis = panel("synapses that one receives", "neurons or channels", height=2.0)
+        axis = panel("synapses that one receives", each.target.split()[0], height=2.0)
         fan_in = each.mask.flatten(1).sum(dim=1).cpu().numpy()
         axis.hist(fan_in, bins=np.arange(fan_in.max() + 2) - 0.5, color=ACCENT)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for counts in (axis.xaxis, axis.yaxis):
+            counts.set_major_locator(MaxNLocator(integer=True))
         silent = int((fan_in == 0).sum())
         drawn.append((f"{each.name}: {silent} of {len(fan_in)} {each.target} receive none", axis))
     return panels(drawn)

@@ -22,6 +22,7 @@ def test_the_page_shows_sizes_course_and_connections(tmp_path: Path) -> None:
     assert "<b>63</b><span>synapses, was 210 (30.0 %)" in text
     assert text.count("<svg") == 3 + len(pruning.names)
     assert "Accuracy on the training samples" in text
+    assert "neurons or channels" not in text
     write_sparse_report(path, "Without epochs", pruning)
     assert path.read_text().count("<svg") == 2 + len(pruning.names)
     for name in pruning.names:
