@@ -357,13 +357,15 @@ def test_weights_that_are_all_but_one_number_are_drawn(tmp_path: Path) -> None:
     """Integers stand for them up to rounding errors, and no bin was as narrow as these."""
     nodes = dense("w", "x", np.full((2, 3), 0.3)), lif("p", ("w",), 2)
     graph = chain(*nodes, shape=(3,))
-    stimulus = Stimulus(spikes(np.random.default_rng(0), 2, 4, 3))
+    stimulus = Stimulus.of(spikes(np.random.default_rng(0), 2, 4, 3))
     build = compile_graph(graph, stimulus=stimulus, calibration=stimulus)
     content = report_of(build, compare_build(build))
     stored = content.graphs[0]
     nearly = stored.map(
         lambda node: (
-            replace(node, weights=np.nextafter(node.weights, 1)) if isinstance(node, ir.Dense) else node
+            replace(node, weights=np.full((2, 3), np.nextafter(0.3, 1)))
+            if isinstance(node, ir.Dense)
+            else node
         )
     )
     write_report(tmp_path / "report.html", replace(content, graphs=(stored, nearly)))
