@@ -27,10 +27,13 @@ import numba
 from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from toolchain.memory import addresses_left, readable_size
 from toolchain.user_folders import is_writable, own_folder
 
 _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _SETTINGS: Final[Any] = config
+_LEAST: Final = 64 * 2**20
+"""Bytes of memory without which nothing is compiled; the largest function takes 15 MiB, measured."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -80,10 +83,16 @@ class _CodeCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - Numba's
         try:
-            return super().load_overload(sig, target_context)
+            stored = super().load_overload(sig, target_context)
+        except MemoryError:
+            # The code is as good as before.
+            raise
         except Exception:  # noqa: BLE001 - a damaged pickle raises anything
             self._forget()
-            return None
+            stored = None
+        if stored is None:
+            _check_room()
+        return stored
 
     def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ANN401 - Numba's
         try:
@@ -107,6 +116,13 @@ def _keep(dispatcher: Any, sources: Path) -> None:  # noqa: ANN401 - Numba has n
         dispatcher._cache = _CodeCache(dispatcher.py_func, sources)  # noqa: SLF001 - there is no public way
     finally:
         _SETTINGS.CACHE_DIR = previous
+
+
+def _check_room() -> None:
+    """Raise where LLVM may get no memory, at which it ends the process with all that was computed."""
+    left = addresses_left()
+    if left is not None and left < _LEAST:
+        raise MemoryError(f"to compile loops, 'ulimit -v' leaves {readable_size(left)}")
 
 
 def _packages(sources: Path) -> list[Path]:

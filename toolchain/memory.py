@@ -99,11 +99,14 @@ def machine_memory() -> int:
     setting = os.environ.get(VARIABLE)
     if setting:
         return _size_of(setting)
-    limits = [_machine_or_container()]
+    left = addresses_left()
+    return _machine_or_container() if left is None else min(_machine_or_container(), left)
+
+
+def addresses_left() -> int | None:
+    """Return the bytes that `ulimit -v` leaves to this process; None without such a limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(max(soft - _addresses_taken(), 0))
-    return min(limits)
+    return None if soft == resource.RLIM_INFINITY else max(soft - _addresses_taken(), 0)
 
 
 @contextmanager

@@ -26,6 +26,13 @@ def _ended(error: BaseException) -> int:
     return exit_code_of(command, lambda: False)
 
 
+def _unfound_for(reason: str) -> OSError:
+    """What a library says that could not load another one."""
+    error = OSError("Could not find the shared object file 'a.so'")
+    error.__context__ = OSError(reason)
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
@@ -41,6 +48,8 @@ def _ended(error: BaseException) -> int:
             "not enough memory for this command",
         ),
         (ImportError("libtorch.so: failed to map segment"), 3, "not enough memory to load a library"),
+        (_unfound_for("a.so: failed to map segment"), 3, "load a library (a.so: failed to map segment)"),
+        (OSError(12, "Cannot allocate memory"), 3, "Cannot allocate memory"),
         (ImportError("no module of that name"), 1, "a bug of pumice. Report it"),
         (RecursionError("maximum recursion depth exceeded"), 3, "nested too deeply"),
         (OSError(5, "Input/output error"), 3, "Input/output error"),

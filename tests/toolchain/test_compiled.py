@@ -58,6 +58,38 @@ def test_a_damaged_cache_does_not_end_the_run(twice: Any, tmp_path: Path, ending
     assert names["twice"].stats.cache_hits == {}
 
 
+def test_nothing_is_compiled_where_the_compiler_would_end_the_process_for_want_of_memory(
+    twice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr(compiled, "addresses_left", lambda: 2**20)
+        with pytest.raises(MemoryError, match=r"to compile loops, 'ulimit -v' leaves 1\.0 MiB"):
+            twice(3)
+    assert twice(3) == 6
+    stored = sorted((tmp_path / "__pycache__").iterdir())
+    monkeypatch.setattr(compiled, "addresses_left", lambda: 2**20)
+    names: dict[str, Any] = {}
+    exec(compile(_SOURCE, str(tmp_path / "module.py"), "exec"), names)  # noqa: S102 - likewise
+    assert names["twice"](3) == 6, "what is stored needs no compiler"
+    assert sorted((tmp_path / "__pycache__").iterdir()) == stored
+
+
+def test_code_that_there_is_no_memory_to_load_stays_stored(
+    twice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    assert twice(3) == 6
+    stored = {path: path.read_bytes() for path in (tmp_path / "__pycache__").iterdir()}
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.load", full)
+    names: dict[str, Any] = {}
+    exec(compile(_SOURCE, str(tmp_path / "module.py"), "exec"), names)  # noqa: S102 - likewise
+    with pytest.raises(MemoryError):
+        names["twice"](3)
+    assert {path: path.read_bytes() for path in (tmp_path / "__pycache__").iterdir()} == stored
+
+
 def test_a_function_without_cache_is_compiled_and_kept_nowhere() -> None:
     @njit(inline="always")
     def half(x: int) -> int:

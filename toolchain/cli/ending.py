@@ -129,9 +129,9 @@ def _known_error(error: BaseException) -> ToolchainError | None:
     match error:
         case ToolchainError():
             return error
-        case ImportError() if any(sign in str(error) for sign in _UNMAPPED):
+        case ImportError() | OSError() if (unmapped := _unmapped(error)) is not None:
             return ToolchainError(
-                f"there is not enough memory to load a library ({error})", "raise 'ulimit -v'"
+                f"there is not enough memory to load a library ({unmapped})", "raise 'ulimit -v'"
             )
         case RecursionError():
             return ToolchainError("something is nested too deeply to be followed", "make it flatter")
@@ -139,3 +139,16 @@ def _known_error(error: BaseException) -> ToolchainError | None:
             return ToolchainError(str(error))
         case _:
             return None
+
+
+def _unmapped(error: BaseException | None) -> BaseException | None:
+    """Return what the loader said of a library for which there was no memory, if an error comes from that.
+
+    A library that loads another says of that only that it was not found. The loader's own errors have no
+    number; those of files and processes have one.
+    """
+    while error is not None and (
+        getattr(error, "errno", None) is not None or not any(sign in str(error) for sign in _UNMAPPED)
+    ):
+        error = error.__cause__ or error.__context__
+    return error

@@ -39,7 +39,7 @@ from toolchain.fidelity.report_tables import (
 from toolchain.fidelity.resources_page import shown_resources
 from toolchain.ir import Graph, Population, print_graph
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.pages import ACCENT, INK, WARM, panel, panels, plain, write_page
+from toolchain.pages import ACCENT, INK, WARM, bin_edges, panel, panels, plain, write_page
 from toolchain.passes.quantization.ranges import by_rows
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.target.chip_fit import Fit
@@ -209,7 +209,7 @@ def _weights(graphs: tuple[Graph, Graph]) -> Markup:
     drawn: list[tuple[str, Any]] = []
     for node in graphs[0].synapses:
         before, after = (_in_model_units(graph, node.name) for graph in graphs)
-        bins = np.histogram_bin_edges(np.concatenate([before, after]), bins=41)
+        bins = bin_edges(np.concatenate([before, after]), 41)
         axis = panel("weight, model units", "weights", height=1.9)
         axis.stairs(np.histogram(before[before != 0], bins)[0], bins, fill=True, color=ACCENT, alpha=0.55)
         axis.stairs(np.histogram(after[after != 0], bins)[0], bins, color=WARM)

@@ -18,8 +18,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from toolchain.arrays import Array
 from toolchain.files.atomic import replacing_file
 from toolchain.files.claims import Claim, check_room, claims_of, opened, read_header, reading_npz
-from toolchain.files.disk import check_file, place_of
-from toolchain.files.hidden import hidden_folder
+from toolchain.files.disk import check_file
 from toolchain.files.npz import array_entry, read_claim
 from toolchain.memory import budget
 
@@ -82,9 +81,9 @@ def writing_arrays(path: Path) -> Generator[ArrayWriter, None, None]:
     Args:
         path: The file to write. Its parent folders are created.
     """
-    # Both names are those of the output, so that its next writer finds what a killed one left.
-    with replacing_file(path) as temporary, hidden_folder(place_of(path), temporary.parent) as folder:
-        writer = ArrayWriter(folder)
+    # In the folder that is the file's own, the next writer finds what a killed one left.
+    with replacing_file(path) as temporary:
+        writer = ArrayWriter(temporary.parent)
         yield writer
         writer.finish(temporary)
 

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import hashlib
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,10 @@ def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, Non
     check_replaceable_file(path)
     place = place_of(path)
     with writing(path, needed), making_parents(place), hidden_file(place, place.parent) as temporary:
+        mode = temporary.stat().st_mode
         yield temporary
+        # A library may have put a file of its own there, which nobody else may read.
+        temporary.chmod(stat.S_IMODE(mode))
         sync(temporary)
         keep_permissions(place, temporary)
         temporary.replace(place)

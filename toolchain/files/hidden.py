@@ -1,4 +1,4 @@
-"""Hidden files and folders beside an output, in which it is made until it is whole.
+"""Hidden folders beside an output, in which it is made until it is whole.
 
 Whoever makes one holds a lock on it as long as it lives. A system that kills a process drops its locks, so
 that what a killed writer left is known by having none, and the next writer of the same output removes it.
@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -26,21 +26,23 @@ _MARK: Final = re.compile(r"\.pumice-[0-9a-f]{8}(\.[^.]*)?")
 
 @contextmanager
 def hidden_file(place: Path, beside: Path) -> Generator[Path, None, None]:
-    """Yield an empty hidden file for what will be `place`; it is removed at the end if it is still there.
+    """Yield an empty file in a hidden folder for what will be `place`; both are removed at the end.
 
-    It may be read by those who may read `place`, or else by whoever may read any new file. It ends as `place`
-    does, since some writers choose their format by that.
+    The lock is that of the folder: some writers put another file in the place of the one that they are given,
+    or make further ones beside it. The file may be read by those who may read `place`, or else by whoever may
+    read any new file, once it is there. It ends as `place` does, since some writers choose their format by
+    that.
 
     Args:
         place: The file that is made, its links resolved.
-        beside: The folder to make it in.
+        beside: The folder to make the hidden one in.
     """
     ending = place.suffix if len(os.fsencode(place.suffix)) <= _LONGEST_ENDING else ""
     mode = 0o666 if _permissions(place) is None else 0o600
     _sweep(place, beside)
-    with Held(
-        lambda: _new(place, beside, ending, lambda path: os.close(os.open(path, _NEW, mode))), _end
-    ) as (path, _):
+    with Held(lambda: _new(place, beside, 0o700), _end) as (folder, _):
+        path = folder / f"{folder.name}{ending}"
+        os.close(os.open(path, _NEW, mode))
         yield path
 
 
@@ -49,16 +51,16 @@ def hidden_folder(place: Path, beside: Path) -> Generator[Path, None, None]:
     """Yield an empty hidden folder for what will be `place`; see `hidden_file`."""
     mode = 0o777 if _permissions(place) is None else 0o700
     _sweep(place, beside)
-    with Held(lambda: _new(place, beside, "", lambda path: path.mkdir(mode)), _end) as (path, _):
+    with Held(lambda: _new(place, beside, mode), _end) as (path, _):
         yield path
 
 
-def _new(place: Path, beside: Path, ending: str, make: Callable[[Path], None]) -> tuple[Path, int]:
-    """Make something under a new hidden name; return its path and the handle that holds the lock on it."""
+def _new(place: Path, beside: Path, mode: int) -> tuple[Path, int]:
+    """Make a folder under a new hidden name; return its path and the handle that holds the lock on it."""
     while True:
-        path = beside / f"{_stem(place)}{secrets.token_hex(4)}{ending}"
+        path = beside / f"{_stem(place)}{secrets.token_hex(4)}"
         with suppress(FileExistsError):
-            make(path)
+            path.mkdir(mode)
             lock = _locked(path)
             if lock is not None:
                 return path, lock

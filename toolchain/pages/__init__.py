@@ -5,6 +5,7 @@ from toolchain.pages.page import (
     INK,
     WARM,
     Table,
+    bin_edges,
     number,
     panel,
     panels,
@@ -13,4 +14,16 @@ from toolchain.pages.page import (
     write_page,
 )
 
-__all__ = ["ACCENT", "INK", "WARM", "Table", "number", "panel", "panels", "plain", "sentence", "write_page"]
+__all__ = [
+    "ACCENT",
+    "INK",
+    "WARM",
+    "Table",
+    "bin_edges",
+    "number",
+    "panel",
+    "panels",
+    "plain",
+    "sentence",
+    "write_page",
+]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import matplotlib as mpl
+import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from toolchain.files.atomic import write_text
 from toolchain.summary import are_numbers
@@ -20,6 +22,8 @@ ACCENT: Final = "#0b7285"
 WARM: Final = "#c2410c"
 _LARGE: Final = 1000
 _CODE: Final = re.compile("`([^`]+)`")
+_ALIKE: Final = 1e-9
+"""Relative difference below which values are one, written with rounding errors."""
 _PANEL: Final = (3.4, 2.3)
 """Inches. At a phone's width the text of a panel keeps its size."""
 
@@ -87,6 +91,25 @@ def panels(drawn: Sequence[tuple[str, Any]]) -> Markup:
         for title, axes in drawn
     )
     return Markup('<div class="panels">{}</div>').format(figures)
+
+
+def bin_edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Return the edges of the bins of a histogram.
+
+    Values that differ by rounding only have too few numbers between them for so many bins. They get those of
+    a single value.
+
+    Args:
+        values: What is counted; infinite values lie in no bin.
+        bins: Number of bins.
+    """
+    finite = values[np.isfinite(values)]
+    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    largest = max(abs(lowest), abs(highest))
+    if highest - lowest <= _ALIKE * largest:
+        reach = largest / 2 or 0.5
+        lowest, highest = lowest - reach, highest + reach
+    return np.linspace(lowest, highest, bins + 1)
 
 
 def _svg(figure: Figure, label: str) -> Markup:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from toolchain.pages import ACCENT, WARM, Table, number, panel, panels, write_page
+from toolchain.pages import ACCENT, WARM, Table, bin_edges, number, panel, panels, write_page
 from toolchain.pruning.lnp.options import LnpRecord
 from toolchain.pruning.pool import RecurrentPool, Selection
 
@@ -108,7 +108,7 @@ def _spectra(records: Sequence[LnpRecord]) -> Markup:
 def _taus(before: RecurrentPool, after: RecurrentPool, dt_ms: float) -> Markup:
     axis = panel("membrane time constant, ms", "neurons")
     taus = [-dt_ms / np.log(np.maximum(pool.beta, 1e-12)) for pool in (before, after)]
-    bins = np.histogram_bin_edges(np.concatenate(taus), bins=40)
+    bins = bin_edges(np.concatenate(taus), 40)
     for tau, colour, label in zip(taus, (ACCENT, WARM), ("before", "after"), strict=True):
         axis.stairs(np.histogram(tau, bins)[0], bins, fill=True, color=colour, alpha=0.55, label=label)
     axis.legend(fontsize=8)

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.graphs import recurrent, spikes
+from tests.graphs import chain, dense, lif, recurrent, spikes
 from tests.networks import images, small_preresnet
 from tests.toolchain.pruning.pools import random_pool
 from toolchain import ir
@@ -350,3 +351,21 @@ def test_the_diagram_names_every_connection_and_what_feeds_back(build: Build) ->
         assert node.name in drawn
     assert "delay 1" in drawn
     assert drawn.count("<rect") == 4
+
+
+def test_weights_that_are_all_but_one_number_are_drawn(tmp_path: Path) -> None:
+    """Integers stand for them up to rounding errors, and no bin was as narrow as these."""
+    nodes = dense("w", "x", np.full((2, 3), 0.3)), lif("p", ("w",), 2)
+    graph = chain(*nodes, shape=(3,))
+    stimulus = Stimulus.of(spikes(np.random.default_rng(0), 2, 4, 3))
+    build = compile_graph(graph, stimulus=stimulus, calibration=stimulus)
+    content = report_of(build, compare_build(build))
+    stored = content.graphs[0]
+    nearly = stored.map(
+        lambda node: (
+            replace(node, weights=np.full((2, 3), np.nextafter(0.3, 1)))
+            if isinstance(node, ir.Dense)
+            else node
+        )
+    )
+    write_report(tmp_path / "report.html", replace(content, graphs=(stored, nearly)))

@@ -8,12 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.interruptions import interruptions
 from toolchain.errors import UsageError
 from toolchain.files import atomic, durable, swapping
 from toolchain.files.atomic import replacing_file, write_text
 from toolchain.files.swapping import replacing_folder
+from toolchain.training.tensor_files import save_tensors
 
 _KILLED = """
 import os, signal, sys
@@ -147,6 +149,26 @@ def test_what_a_killed_writer_of_a_file_left_is_removed_by_the_next(tmp_path: Pa
     mine.touch()
     write_text(path, "new")
     assert sorted(item.name for item in tmp_path.iterdir()) == sorted([mine.name, "file.npz"])
+
+
+def test_a_writer_that_puts_another_file_in_place_of_its_own_is_not_swept_away(tmp_path: Path) -> None:
+    """Libraries do so, and might leave more beside it; the next writer may look at any time."""
+    path = tmp_path / "file"
+    with replacing_file(path) as temporary:
+        (temporary.parent / "library").write_text("whole")
+        (temporary.parent / "library").chmod(0o600)
+        (temporary.parent / "library").replace(temporary)
+        (temporary.parent / "more").touch()
+        write_text(path, "another writer's")
+        assert temporary.read_text() == "whole"
+    assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("file", "whole")]
+
+
+def test_a_new_file_of_tensors_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "any", "new")
+    save_tensors(tmp_path / "numbers.safetensors", {"x": torch.zeros(2)})
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes["numbers.safetensors"] == modes["any"]
 
 
 def test_all_is_on_the_disk_before_it_takes_its_place_and_the_place_itself_after(

@@ -1,5 +1,6 @@
 """What a network may take: one limit of the place that it is to run on."""
 
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -94,10 +95,10 @@ class SizeBudget:
         )
 
     def measured(self, amount: float) -> str:
-        """Return an amount of what is limited, in words."""
+        """Return an amount of what is limited, in words: the least budget that it is within."""
         if self.limit is BudgetLimit.CORES and amount == 1:
             return "1 core"
-        return f"{amount:,.0f} {self.limit.unit}"
+        return f"{math.ceil(amount):,} {self.limit.unit}"
 
     def sentence(self) -> str:
         """Return the budget in words."""

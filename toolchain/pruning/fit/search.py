@@ -137,14 +137,25 @@ class FitSearch:
             self._require_smaller(network, answer)
 
     def _leanest(self, network: Network | FeedForward, choice: PricedChoice) -> SizeAnswer:
-        return self.asked(_LEANEST, thinned(network, choice.leanest, alive=True))
+        return self._dearer(_LEANEST, network, choice.leanest)
+
+    def _dearer(self, what: str, network: Network | FeedForward, counts: Mapping[str, int]) -> SizeAnswer:
+        """Return what so many synapses take that join all neurons, or the strongest ones if these do not fit.
+
+        A training leaves the strongest, wherever they are.
+        """
+        answer = self.asked(what, thinned(network, counts, alive=True))
+        if not self.fits(answer) or not isinstance(network, Network):
+            return answer
+        strongest = self.asked(f"{what}, the strongest", thinned(network, counts))
+        return answer if self.fits(strongest) else strongest
 
     def _require_smaller(self, network: Network | FeedForward, answer: SizeAnswer) -> None:
         """Raise if fewer neurons do not help either where the fewest synapses do not fit, by their answer."""
         words = f"of {_LEANEST} ({self.steps[-1].synapses:,})"
         if isinstance(network, Network):
             small = self._smaller(network, 1)
-            lean = thinned(small, self._choice(small).leanest, alive=True)
+            lean = thinned(small, self._choice_of(small).leanest, alive=True)
             answer = self.asked("one neuron a layer", lean)
             words = "of one neuron in each layer before the last, and one synapse for each neuron"
         if not self.fits(answer):
@@ -181,7 +192,7 @@ class FitSearch:
             if isinstance(network, Network):
                 plan = replace(plan, neurons=self._fewer_neurons(network))
                 network = compact(network, plan.neurons)
-                choice = self._choice(network)
+                choice = self._choice_among_few(network)
                 whole = self.asked("all synapses of fewer neurons", network)
                 if self.fits(whole):
                     return replace(plan, counts=choice.whole)
@@ -227,7 +238,32 @@ class FitSearch:
         return choice.counts(math.floor(total * share), prices)
 
     def _choice(self, network: Network | FeedForward) -> PricedChoice:
-        parts = parts_of(network, self._names)
+        """Return the choice among the synapses of a network.
+
+        Raises:
+            PruningError: It has none that may be pruned.
+        """
+        parts_of(network, self._names)
+        return self._choice_of(network)
+
+    def _choice_among_few(self, network: Network) -> PricedChoice:
+        """Return the choice among the synapses of a network of so few neurons that it fits.
+
+        Raises:
+            PruningError: None of those that may be pruned are left.
+        """
+        choice = self._choice_of(network)
+        if choice.names:
+            return choice
+        raise PruningError(
+            f"only a network of so few neurons is within {self.budget.sentence()} that no synapses of "
+            f"{', '.join(self._names)} are left",
+            "name more connections under `connections`, or give a larger budget",
+        )
+
+    def _choice_of(self, network: Network | FeedForward) -> PricedChoice:
+        """Return the choice among the synapses of a network; of a small one none may be left."""
+        parts = [part for part in parts_of(network) if not self._names or part.name in self._names]
         gradients, saliency = self._gradients, self.budget.saliency
         if saliency is Saliency.GRADIENT and any(
             part.name not in gradients or gradients[part.name].shape != part.weight.shape for part in parts
@@ -292,9 +328,9 @@ class FitSearch:
         while high - low > max(1, _FINE * low):
             middle = (low + high) // 2
             small = self._smaller(network, middle)
-            choice = self._choice(small)
+            choice = self._choice_of(small)
             total = max(sum(choice.least), math.ceil(_SPARE * sum(choice.before)))
-            if self.fits(self.asked("fewer neurons", thinned(small, choice.counts(total), alive=True))):
+            if self.fits(self._dearer("fewer neurons", small, choice.counts(total))):
                 low = middle
             else:
                 high = middle

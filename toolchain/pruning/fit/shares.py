@@ -54,6 +54,8 @@ class PricedChoice:
             total: Synapses of all together.
             prices: What a synapse costs in each connection; by default the same in all.
         """
+        if not self.names:
+            return {}
         prices = prices or dict.fromkeys(self.names, 1.0)
         spare = [
             scores[least:] / prices[name]

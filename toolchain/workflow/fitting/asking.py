@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, assert_never, final
 
-from toolchain.errors import DoesNotFitError
+from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.execution.activity import Activity
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import cost_of
@@ -175,6 +175,12 @@ class FitQuestion:
     def _on_processor(self, graph: Graph, activity: Activity) -> SizeAnswer:
         place, profile = load_writer(self.budget.target), self.budget.profile
         fit = place.fit_processor(graph, activity, Path(profile) if "." in profile else profile)
+        if self.budget.limit is BudgetLimit.FLASH and fit.code_bytes is None:
+            raise TargetError(
+                f"flash of '{profile}' holds instructions beside the tables, and there is no compiler to say "
+                "how many",
+                "install one: `pumice doctor` says which",
+            )
         used = fit.used[FLASH if self.budget.limit is BudgetLimit.FLASH else RAM]
         return SizeAnswer(used, used)
 

@@ -111,6 +111,45 @@ def test_a_budget_below_the_smallest_network_says_the_smallest() -> None:
         nothing.require_possible(small_network())
 
 
+def test_the_nearest_budget_of_operations_is_one_that_is_possible() -> None:
+    def ask(network: Network | FeedForward) -> SizeAnswer:
+        operations = 1.11 * sum(part.count for part in parts_of(network))
+        return SizeAnswer(operations, operations)
+
+    network = small_network()
+    with pytest.raises(PruningError, match="nearest budget that is possible") as caught:
+        FitSearch(_budget(1), ask).require_possible(network)
+    nearest = int(str(caught.value).rpartition("possible is ")[2].split()[0])
+    FitSearch(_budget(nearest), ask).require_possible(network)
+
+
+def test_neurons_go_until_the_strongest_synapses_fit_as_well() -> None:
+    """A training leaves the strongest ones, which may take more than as many that join all neurons."""
+    network = small_network()
+
+    def ask(candidate: Network | FeedForward) -> SizeAnswer:
+        assert isinstance(candidate, Network)
+        encode = next(part for part in parts_of(candidate) if part.name == "encode")
+        lonely = int((encode.mask.sum(1) == 0).sum())
+        charge = 10.0 * candidate.layer("hidden").size + encode.count + 2.0 * lonely
+        return SizeAnswer(charge, charge)
+
+    search = FitSearch(_budget(202), ask, names=("encode",))
+    search.require_possible(network)
+    plan = search.plan(network)
+    amount = ask(thinned(plan.of(network), plan.counts)).amount
+    assert amount is not None
+    assert amount <= 202
+
+
+def test_a_budget_that_leaves_nothing_of_what_may_be_pruned_says_so() -> None:
+    ask = _place({"encode": 0.0, "recur": 0.0, "decode": 0.0}, each_neuron=10)
+    search = FitSearch(_budget(35), ask, names=("recur",))
+    search.require_possible(small_network())
+    with pytest.raises(PruningError, match="no synapses of recur are left"):
+        search.plan(small_network())
+
+
 def test_operations_are_the_prices_where_they_are_charged() -> None:
     rates = {"encode": 3.0, "recur": 1.0, "decode": 1.0}
 

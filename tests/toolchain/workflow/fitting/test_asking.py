@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.small_run import small_experiment
+from toolchain.errors import TargetError
 from toolchain.pruning.fit import BudgetLimit, SizeBudget
 from toolchain.workflow.fitting import asking
 from toolchain.workflow.fitting.asking import FitQuestion
@@ -29,3 +30,23 @@ def test_cores_are_those_of_the_layout_that_knows_of_no_samples(
     budget = SizeBudget(limit=BudgetLimit.CORES, amount=2, target="loihi1")
     answer = FitQuestion(budget, small_experiment(), data).of_build(build)
     assert (answer.amount, answer.charge) == (expected, 0.75)
+
+
+def test_flash_is_not_promised_without_a_compiler_of_its_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used = {"flash": 100, "RAM": 10}
+    place = SimpleNamespace(fit_processor=lambda *_: SimpleNamespace(code_bytes=None, used=used))
+    monkeypatch.setattr(asking, "load_writer", lambda _: place)
+    monkeypatch.setattr(asking, "observe_activity", lambda *_: None)
+    build: Any = SimpleNamespace(
+        fixed_graph=None, stimulus_for=lambda _: SimpleNamespace(take=lambda _: None)
+    )
+    data: Any = None
+    flash, ram = (
+        FitQuestion(SizeBudget(limit=limit, amount=50, target="c", profile="p"), small_experiment(), data)
+        for limit in (BudgetLimit.FLASH, BudgetLimit.RAM)
+    )
+    with pytest.raises(TargetError, match="no compiler to say how many; install one"):
+        flash.of_build(build)
+    assert ram.of_build(build).amount == 10
