@@ -60,6 +60,8 @@ class FitRecord:
         unit: The limit, in words that follow a number.
         weight_bits: Bits of a weight, if they were chosen with the synapses.
         qat_epochs: Epochs of training with the integers that belong to that choice.
+        threshold_profiles: Most thresholds of a population, if fewer than a core holds had to do.
+        decay_profiles: Most pairs of decays of a population, likewise.
         connections: Synapses of each connection.
         layers: Neurons of each layer.
         steps: Every network that the target was asked about, in order.
@@ -78,6 +80,8 @@ class FitRecord:
     candidates: tuple[FitStep, ...] = ()
     weight_bits: int | None = None
     qat_epochs: int | None = None
+    threshold_profiles: int | None = None
+    decay_profiles: int | None = None
 
     def sentence(self) -> str:
         """Return the outcome in words."""
@@ -85,9 +89,18 @@ class FitRecord:
             sum(getattr(each, part) for each in self.connections) for part in ("before", "after")
         )
         bits = "" if self.weight_bits is None else f", weights of {self.weight_bits} bits"
+        shared = [
+            f"{most} {words}"
+            for most, words in (
+                (self.threshold_profiles, "thresholds"),
+                (self.decay_profiles, "pairs of decays"),
+            )
+            if most is not None
+        ]
+        profiles = f", at most {' and '.join(shared)} a population" if shared else ""
         whole = ", so that none had to leave" if after == before else ""
         unit = "core" if (self.unit, self.amount) == ("cores", 1) else self.unit
         return (
             f"fits {self.budget}: takes {self.amount:,.0f} {unit} with {after:,} of {before:,} synapses"
-            f"{whole}{bits}"
+            f"{whole}{bits}{profiles}"
         )

@@ -136,6 +136,10 @@ class FitSearch:
         if not self.fits(answer):
             self._require_smaller(network, answer)
 
+    def keeps_neurons(self, network: Network | FeedForward) -> bool:
+        """Return whether a network fits with all of its neurons, if with the fewest synapses."""
+        return self.fits(self._leanest(network, self._choice(network)))
+
     def _leanest(self, network: Network | FeedForward, choice: PricedChoice) -> SizeAnswer:
         return self._dearer(_LEANEST, network, choice.leanest)
 

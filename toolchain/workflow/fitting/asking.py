@@ -72,9 +72,33 @@ class FitQuestion:
     def with_bits(self, bits: int, qat_epochs: int | None = None) -> "FitQuestion":
         """Return the question for weights of so many bits, and for so many epochs with integers if any."""
         changes = {"weight_bits": bits} | ({} if qat_epochs is None else {"qat_epochs": qat_epochs})
+        return replace(self._with(changes), bits=bits)
+
+    def sharing(self, network: Network | FeedForward) -> tuple["FitQuestion", ...]:
+        """Return the question with fewer profiles for a population, so that several find room on one core.
+
+        Without a word of the experiment a population may have as many thresholds and decays as a core holds,
+        and then no other shares its core. First one is left for each of the others; then all have the same.
+        """
+        if self.budget.limit is not BudgetLimit.CORES:
+            return ()
+        section, chip = self.experiment.quantization, load_target(self.budget.target).profile
+        limits = {"decay_profiles": chip.decay_profiles}
+        if section.per_neuron:
+            limits["threshold_profiles"] = chip.threshold_profiles
+        held = {name: most for name, most in limits.items() if most and getattr(section, name) is None}
+        count = len(self.build(network).fixed_graph.populations)
+        if not held or count < 2:
+            return ()
+        shares = (lambda most: most - (count - 1), lambda most: most // count)
+        return tuple(
+            self._with({name: max(1, share(most)) for name, most in held.items()}) for share in shares
+        )
+
+    def _with(self, changes: Mapping[str, int]) -> "FitQuestion":
+        """Return the question with other quantization."""
         section = self.experiment.quantization.model_copy(update=changes)
-        experiment = self.experiment.model_copy(update={"quantization": section})
-        return replace(self, experiment=experiment, bits=bits)
+        return replace(self, experiment=self.experiment.model_copy(update={"quantization": section}))
 
     def __call__(self, network: Network | FeedForward) -> SizeAnswer:
         """Return what a network takes that is compiled without training with integers."""

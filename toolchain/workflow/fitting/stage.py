@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 import numpy as np
 from torch import Tensor
 
-from toolchain.errors import DoesNotFitError, PruningError
+from toolchain.errors import DoesNotFitError, PreconditionError, PruningError
 from toolchain.models import FeedForward, Network
 from toolchain.progress import StageProgress, stage_progress
 from toolchain.pruning import Allocation, SparseMethod, SparseTraining, SynapseUpdate
@@ -30,6 +31,8 @@ _NARROWER: Final = 0.015
 """Share of the synapses that a round leaves free, for every round before it."""
 _SHORT: Final = 5
 """Part of the epochs, one in so many, of a short training."""
+PROFILES: Final = ("threshold_profiles", "decay_profiles")
+"""Settings of the quantization that may be chosen, as bits may."""
 SEARCH: Final = "search what fits"
 TRAINED: Final = "after the training"
 
@@ -169,7 +172,8 @@ class FitStage:
             gradients = gradients_of(guide, self._encoded, self._experiment.training.batch_size)
         candidates: list[_Candidate] = []
         refused: PruningError | None = None
-        for question in self._questions:
+        for each in self._questions:
+            question = roomier(each, self._section, guide)
             progress = stage_progress(self._progress, _named(SEARCH, question.bits))
             search = FitSearch(
                 self._budget,
@@ -265,6 +269,8 @@ class FitStage:
         budget, section = self._budget, best.question.experiment.quantization
         after = {part.name: part.count for part in parts_of(network)}
         joint = len(self._questions) > 1
+        before = self._experiment.quantization
+        shared = {name: getattr(section, name) for name in PROFILES if getattr(before, name) is None}
         return FitRecord(
             budget=budget.sentence(),
             limit=budget.limit.value,
@@ -281,6 +287,7 @@ class FitStage:
             candidates=tuple(self._tried),
             weight_bits=best.question.bits,
             qat_epochs=section.qat_epochs if joint else None,
+            **shared,
         )
 
 
@@ -309,6 +316,17 @@ def questions_of(
     return tuple(question.with_bits(bits, epochs) for bits in choices) or (question,)
 
 
+def roomier(question: FitQuestion, section: SparseLearning, network: Network | FeedForward) -> FitQuestion:
+    """Return a question with fewer profiles where no neurons have to go for that reason alone, or itself."""
+    fewer = question.sharing(network)
+    for each in (question, *fewer) if fewer else ():
+        # Decays that differ too much to be shared by so few profiles are refused.
+        with suppress(PreconditionError):
+            if FitSearch(each.budget, each, names=section.connections).keeps_neurons(network):
+                return each
+    return question
+
+
 def require_possible(experiment: Experiment, encoded: EncodedData, network: Network | FeedForward) -> None:
     """Raise if no network that an experiment could end with fits its budget; without a budget do nothing.
 
@@ -319,7 +337,8 @@ def require_possible(experiment: Experiment, encoded: EncodedData, network: Netw
     if not isinstance(section, SparseLearning) or section.fit is None:
         return
     refused: PruningError | None = None
-    for question in questions_of(experiment, section, encoded):
+    for each in questions_of(experiment, section, encoded):
+        question = roomier(each, section, network)
         search = FitSearch(question.budget, question, names=section.connections)
         try:
             search.require_possible(network)
@@ -332,14 +351,11 @@ def require_possible(experiment: Experiment, encoded: EncodedData, network: Netw
 
 
 def with_choice(experiment: Experiment, record: FitRecord | None) -> Experiment:
-    """Return an experiment with the bits that were chosen, so that the run is compiled with them."""
-    if record is None or record.weight_bits is None:
-        return experiment
-    changes = {"weight_bits": record.weight_bits}
-    if record.qat_epochs is not None:
-        changes["qat_epochs"] = record.qat_epochs
+    """Return an experiment with the bits and profiles that were chosen, with which its run is compiled."""
+    names = ("weight_bits", "qat_epochs", *PROFILES)
+    changes = {name: getattr(record, name) for name in names if getattr(record, name, None) is not None}
     section = experiment.quantization.model_copy(update=changes)
-    return experiment.model_copy(update={"quantization": section})
+    return experiment.model_copy(update={"quantization": section}) if changes else experiment
 
 
 @final

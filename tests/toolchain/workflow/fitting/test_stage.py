@@ -13,6 +13,7 @@ from toolchain.progress import no_stages
 from toolchain.pruning.fit import SizeAnswer
 from toolchain.target.registry import load_memories
 from toolchain.training import save_trained
+from toolchain.workflow.check import check_build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import Experiment, parse_experiment
@@ -119,6 +120,29 @@ def test_bits_and_synapses_are_chosen_together_on_validation_samples(tmp_path: P
     assert run.experiment.quantization.weight_bits == record.weight_bits == best.weight_bits
     assert run.experiment.quantization.qat_epochs == record.qat_epochs == 1
     assert "Bits and synapses" in (tmp_path / "pruning" / "report.html").read_text()
+
+
+def test_a_core_has_room_for_several_populations_before_neurons_have_to_go(tmp_path: Path) -> None:
+    """One population may have all thresholds and decays of a core; then no other finds room beside it."""
+    model = {"neurons": 48, "density": 0.3}
+    run = train(_experiment({"target": "loihi1", "cores": 1}, model=model), tmp_path, no_stages)
+    record, quantization = run.history.fit, run.experiment.quantization
+    assert record is not None
+    assert record.amount == 1
+    assert all(each.after == each.before for each in record.layers)
+    assert (record.threshold_profiles, record.decay_profiles) == (6, 30)
+    assert (quantization.threshold_profiles, quantization.decay_profiles) == (6, 30)
+    assert len(check_build(compile_run(tmp_path, target="loihi1")).fit.cores) == 1
+
+
+def test_profiles_that_are_given_stay(tmp_path: Path) -> None:
+    changes: dict[str, object] = {
+        "model": {"neurons": 48, "density": 0.3},
+        "quantization": {"rounding": "nearest", "threshold_profiles": 5},
+    }
+    run = train(_experiment({"target": "loihi1", "cores": 1}, **changes), tmp_path, no_stages)
+    quantization = run.experiment.quantization
+    assert (quantization.threshold_profiles, quantization.decay_profiles) == (5, 30)
 
 
 def test_what_cannot_fit_is_said_before_anything_is_trained(tmp_path: Path) -> None:
