@@ -86,13 +86,13 @@ class FitQuestion:
         limits = {"decay_profiles": chip.decay_profiles}
         if section.per_neuron:
             limits["threshold_profiles"] = chip.threshold_profiles
-        held = {name: most for name, most in limits.items() if most and getattr(section, name) is None}
+        limited = {name: most for name, most in limits.items() if most and getattr(section, name) is None}
         count = len(self.build(network).fixed_graph.populations)
-        if not held or count < 2:
+        if not limited or count < 2:
             return ()
         shares = (lambda most: most - (count - 1), lambda most: most // count)
         return tuple(
-            self._with({name: max(1, share(most)) for name, most in held.items()}) for share in shares
+            self._with({name: max(1, share(most)) for name, most in limited.items()}) for share in shares
         )
 
     def _with(self, changes: Mapping[str, int]) -> "FitQuestion":
