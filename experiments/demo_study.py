@@ -2,8 +2,7 @@
 
 Every point is one `pumice demo`, on a number of threads and, where that is said, on a split of the data that
 no choice of its settings had seen. Run it with `make demo-study`; it takes a quarter of an hour of two cores
-and writes the tables of `docs/studies/demo.md`. Times are those of a machine that does nothing else, so one
-point is measured at a time (`--workers 1`).
+and writes the tables of `docs/studies/demo.md`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,6 @@ FIGURES = {
     "fixed_accuracy": ("integers, %", 2),
     "fewer": ("times fewer operations", 2),
     "spike_f1": ("spike F1", 3),
-    "seconds": ("seconds", 0),
 }
 """Heading and decimals of the columns."""
 

@@ -1,11 +1,13 @@
 """What `pumice train` says of pruning."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from toolchain.cli.main import main
+from toolchain.cli.train import print_run
 from toolchain.workflow.run_folder import TrainedRun
 
 _TOML = """
@@ -62,3 +64,21 @@ def test_synapses_that_are_left_are_told_of_how_many(
     assert f"synapses that are left: {sum(left.values()):,} of {total:,} (" in printed
     for name, count in left.items():
         assert f"{name} {count:,} of {before[name]:,}" in printed
+
+
+def test_a_pruning_that_cost_much_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = _TOML.replace('method = "sca"\nsparsity = 0.5', 'method = "gradual"\nfraction = 0.5')
+    (tmp_path / "x.toml").write_text(document.replace("epochs = 2", "epochs = 1"))
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run")]) == 0
+    run = TrainedRun.load(tmp_path / "run")
+    capsys.readouterr()
+    for before, cost in ((90.0, 20), (71.0, None)):
+        epochs = (replace(run.history.network[-1], accuracy=before),)
+        after = (replace(run.history.network[-1], accuracy=70.0),)
+        history = run.history.model_copy(update={"unpruned": epochs, "network": after})
+        print_run(replace(run, history=history), tmp_path)
+        printed = " ".join(capsys.readouterr().out.split())
+        advice = f"pruning cost {cost}.0 points of training accuracy: a larger `fraction` under [pruning]"
+        assert (advice in printed) is (cost is not None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.fitted import print_fit_record
@@ -12,6 +12,9 @@ from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 if TYPE_CHECKING:
     from toolchain.training import EpochRecord, LearntTimeConstants
     from toolchain.workflow.run_folder import History, TrainedRun
+
+_MUCH: Final = 3
+"""Points of training accuracy that pruning may cost without a word."""
 
 
 def train(
@@ -77,6 +80,15 @@ def _print(trained: "TrainedRun") -> None:
     if history.synapses and history.fit is None:
         out.print(_left(trained.synapses_left, trained.synapses_before), soft_wrap=True)
     out.print(f"trained {count}, {_reached(last)}")
+    _print_held_out(history)
+    for row in trained.time_constants:
+        out.print(str(row), soft_wrap=True)
+    if cost := _cost_of_pruning(trained):
+        out.tell(cost)
+
+
+def _print_held_out(history: "History") -> None:
+    """Print how right the network is on the samples that it did not learn."""
     for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
         if errors is not None:
             print_table(f"errors on the {name} samples", *errors.rows())
@@ -84,8 +96,25 @@ def _print(trained: "TrainedRun") -> None:
     for name, right in (("validation", history.validation), ("test", history.test)):
         if right is not None:
             out.print(f"{name} accuracy {right:.2f} %")
-    for row in trained.time_constants:
-        out.print(str(row), soft_wrap=True)
+
+
+def _cost_of_pruning(trained: "TrainedRun") -> str:
+    """Return in words what pruning by a share cost on the samples that were learnt, if it cost much.
+
+    It is not asked of test samples, since the advice is about a choice.
+    """
+    from toolchain.workflow.sections.pruning import SparseLearning
+
+    section, history = trained.experiment.pruning, trained.history
+    if not isinstance(section, SparseLearning) or history.fit is not None or not history.unpruned:
+        return ""
+    before, after = history.unpruned[-1].accuracy, history.network[-1].accuracy
+    if before is None or after is None or before - after <= _MUCH:
+        return ""
+    return (
+        f"pruning cost {before - after:.1f} points of training accuracy: a larger `fraction` under [pruning] "
+        f"keeps more synapses, and more neurons leave more to choose from"
+    )
 
 
 def _left(left: Mapping[str, int], before: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final, final
 
 from toolchain.sweep.fronts import is_known
 from toolchain.sweep.results import (
+    QUALITIES,
     Design,
     SweepResults,
     designs_of,
@@ -70,7 +71,7 @@ def overview_of(results: SweepResults) -> SweepOverview:
         designs = designs_of(rows, "")
     else:
         seeds = f", each the mean over '{results.repeated}'" if results.repeated else ""
-        title = f"The best settings by {results.quality}{seeds}"
+        title = f"The best settings by {QUALITIES[results.quality]}{seeds}"
         designs = best_designs(results)
     columns = known_columns(results.done)
     keys = [key for key in results.keys if verdict is not None or key != results.repeated]

@@ -9,19 +9,13 @@ from toolchain.sweep.overview import known_columns
 from toolchain.sweep.report_effects import effects_section
 from toolchain.sweep.report_fronts import fronts_section
 from toolchain.sweep.report_rows import designs_table, links
-from toolchain.sweep.results import Design, SweepResults, goal_of, shown_settings, value_of
+from toolchain.sweep.results import QUALITIES, Design, SweepResults, goal_of, shown_settings, value_of
 from toolchain.sweep.sweep_folder import SweepFolder
 from toolchain.sweep.verdict import Verdict, verdict_of
 
 REPORT: Final = "report.html"
 _MOST_POINTS: Final = 200
 _MOST_FAILURES: Final = 50
-_CHOSEN_BY: Final = {
-    "fixed_validation": "the accuracy of the integers on the samples for validation",
-    "fixed_validation_rmse": "the error of the integers on the samples for validation",
-    "fixed_accuracy": "the accuracy of the integers on the test samples",
-    "fixed_rmse": "the error of the integers on the test samples",
-}
 
 
 def write_sweep_report(folder: SweepFolder, results: SweepResults) -> None:
@@ -49,7 +43,7 @@ def write_sweep_report(folder: SweepFolder, results: SweepResults) -> None:
 
 def _lead(results: SweepResults) -> str:
     quality = results.quality
-    said = [f"{results.counts}. Points are chosen by {_CHOSEN_BY[quality]}."]
+    said = [f"{results.counts}. Points are chosen by {QUALITIES[quality]}."]
     if "validation" not in quality:
         said.append(
             "There are none for validation, so what is chosen as the best is a little worse on new samples "
@@ -114,7 +108,7 @@ def _points(results: SweepResults) -> Table | None:
         return None
     known.sort(key=lambda row: -(goal_of(value_of(row.figures, quality), quality) or 0.0))
     first = known[:_MOST_POINTS]
-    caption = f"Points, the best first by {_CHOSEN_BY[quality]}. A tap on a head sorts them."
+    caption = f"Points, the best first by {QUALITIES[quality]}. A tap on a head sorts them."
     if len(known) > len(first):
         caption += f" These are {len(first):,} of {len(known):,}; all are in sweep.csv, with their folders."
     return designs_table(

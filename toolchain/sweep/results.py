@@ -15,6 +15,13 @@ from toolchain.sweep.sweep_folder import SweepFolder
 
 SEEDS: Final = ("seed", "data.split_seed")
 """Keys that repeat an experiment; the first of them that is varied is what intervals are over."""
+QUALITIES: Final = {
+    "fixed_validation": "the accuracy of the integers on the samples for validation",
+    "fixed_validation_rmse": "the error of the integers on the samples for validation",
+    "fixed_accuracy": "the accuracy of the integers on the test samples",
+    "fixed_rmse": "the error of the integers on the test samples",
+}
+"""Fields of `Figures` that say how well a network does its task, and what they are in words."""
 
 
 @final
@@ -62,9 +69,10 @@ class SweepResults:
 
         That of the validation part where there is one: whoever chooses by test samples flatters the choice.
         """
-        fields = ("fixed_validation", "fixed_validation_rmse", "fixed_accuracy", "fixed_rmse")
-        known = (name for name in fields if any(getattr(row.figures, name) is not None for row in self.done))
-        return next(known, fields[0])
+        known = (
+            name for name in QUALITIES if any(getattr(row.figures, name) is not None for row in self.done)
+        )
+        return next(known, next(iter(QUALITIES)))
 
     @property
     def counts(self) -> str:

@@ -58,6 +58,7 @@ class FitRecord:
         allowed: How much of it there is.
         amount: How much the network takes.
         unit: The limit, in words that follow a number.
+        note: What the amount rests on, in words, where it is not exact.
         weight_bits: Bits of a weight, if they were chosen with the synapses.
         qat_epochs: Epochs of training with the integers that belong to that choice.
         threshold_profiles: Most thresholds of a population, if fewer than a core holds had to do.
@@ -82,6 +83,7 @@ class FitRecord:
     qat_epochs: int | None = None
     threshold_profiles: int | None = None
     decay_profiles: int | None = None
+    note: str = ""
 
     def sentence(self) -> str:
         """Return the outcome in words."""
@@ -102,5 +104,5 @@ class FitRecord:
         unit = "core" if (self.unit, self.amount) == ("cores", 1) else self.unit
         return (
             f"fits {self.budget}: takes {self.amount:,.0f} {unit} with {after:,} of {before:,} synapses"
-            f"{whole}{bits}{profiles}"
+            f"{whole}{bits}{profiles}{f' ({self.note})' if self.note else ''}"
         )

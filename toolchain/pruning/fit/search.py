@@ -43,12 +43,14 @@ class SizeAnswer:
         charge: The same in fractions, so that a few synapses make a difference.
         operations: Synaptic operations of a sample by connection, where they are what is charged.
         refusal: What is too large, and for what, in words; empty where an amount is known.
+        note: What the amount rests on, in words, where it is not exact.
     """
 
     amount: float | None
     charge: float
     operations: Mapping[str, float] = field(default_factory=dict[str, float])
     refusal: str = ""
+    note: str = ""
 
 
 Ask = Callable[[Network | FeedForward], SizeAnswer]

@@ -205,8 +205,10 @@ class FitQuestion:
                 "how many",
                 "install one: `pumice doctor` says which",
             )
-        used = fit.used[FLASH if self.budget.limit is BudgetLimit.FLASH else RAM]
-        return SizeAnswer(used, used)
+        if self.budget.limit is BudgetLimit.RAM:
+            return SizeAnswer(fit.used[RAM], fit.used[RAM])
+        note = "" if fit.exact else f"its code is that of '{fit.compiled_by}', for another processor"
+        return SizeAnswer(fit.used[FLASH], fit.used[FLASH], note=note)
 
 
 def _shown(network: Network | FeedForward, samples: Stimulus) -> Stimulus:

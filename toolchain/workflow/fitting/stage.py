@@ -149,7 +149,7 @@ class FitStage:
             answer, _ = self._verdict(best, network, f"integers-{number}")
             if best.search.fits(answer) and answer.amount is not None:
                 self._steps += best.search.steps
-                record = self._record(start, network, best, answer.amount)
+                record = self._record(start, network, best, answer)
                 return FittedNetwork(network, record, records, updates)
             if number < _ROUNDS:
                 more, renewed = self._further(best, network, number)
@@ -264,7 +264,11 @@ class FitStage:
         return pruning
 
     def _record(
-        self, start: Network | FeedForward, network: Network | FeedForward, best: _Candidate, amount: float
+        self,
+        start: Network | FeedForward,
+        network: Network | FeedForward,
+        best: _Candidate,
+        answer: SizeAnswer,
     ) -> FitRecord:
         budget, section = self._budget, best.question.experiment.quantization
         after = {part.name: part.count for part in parts_of(network)}
@@ -276,7 +280,8 @@ class FitStage:
             limit=budget.limit.value,
             target=budget.target,
             allowed=budget.amount,
-            amount=amount,
+            amount=answer.amount or 0.0,
+            note=answer.note,
             unit=budget.limit.unit,
             connections=tuple(
                 FittedPart(part.name, part.count, after.get(part.name, 0), best.plan.prices.get(part.name))

@@ -29,3 +29,10 @@ def test_a_network_that_fits_as_it_is_says_that_nothing_had_to_leave() -> None:
 
 def test_one_core_is_no_cores() -> None:
     assert "takes 1 core with" in replace(_record(300), amount=1).sentence()
+
+
+def test_what_was_chosen_and_what_is_not_exact_is_said() -> None:
+    record = replace(_record(300), threshold_profiles=6, decay_profiles=30, note="its code is that of 'cc'")
+    assert record.sentence().endswith(
+        "synapses, at most 6 thresholds and 30 pairs of decays a population (its code is that of 'cc')"
+    )
