@@ -39,7 +39,7 @@ NAMES = {
 POINTS = 2
 MOST_SECONDS = 300
 """Points that took longer, where that is known, are not drawn."""
-TIMES = ("seconds", "training")
+TIMES = ("seconds", "training", "training_seconds")
 """Figures that are times of a machine."""
 
 
