@@ -9,13 +9,13 @@ writes the tables of `docs/studies/sparse-convolutions.md`.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
-from study_tables import STUDIES, bullet, filled, interval, paragraph, rows_of, write_pages
+from study_tables import STUDIES, bullet, filled, paragraph, rows_of, with_interval, write_pages
 
 from toolchain.files.toml import read_toml
 from toolchain.workflow.compare import compare_build
@@ -96,12 +96,6 @@ def by_seed(rows: Mapping[Key, Row], point: Key, name: str) -> dict[int, float]:
     return {key[-1]: row[name] for key, row in rows.items() if key[:-1] == point}
 
 
-def spread(values: Sequence[float], sign: str = "") -> str:
-    """Return a mean and half its 95 % interval, if it has one."""
-    mean, half = interval(values) if len(values) > 1 else (values[0], None)
-    return f"{mean:{sign}.2f}" if half is None else f"{mean:{sign}.2f} ± {half:.2f}"
-
-
 def differences(rows: Mapping[Key, Row], point: Key) -> list[float]:
     """Return the test accuracies of a point minus those of the whole network of the same seed."""
     whole = by_seed(rows, (point[0], WHOLE, 1.0), "float")
@@ -141,10 +135,10 @@ def table(rows: Mapping[Key, Row], task: str) -> str:
                 str(len(figures["float"])),
                 f"{parameters:,.0f}",
                 f"{operations:,.0f}",
-                spread(figures["float"]),
-                spread(differences(rows, point), "+") if pruned else "",
+                with_interval(figures["float"], 2),
+                with_interval(differences(rows, point), 2, "+") if pruned else "",
                 f"{integers:.2f}",
-                spread(times(rows, point)) if pruned else "1",
+                with_interval(times(rows, point), 2) if pruned else "1",
             ]
         )
     return rows_of(head, lines)
@@ -167,8 +161,8 @@ def in_short(rows: Mapping[Key, Row]) -> str:
             lines.append(
                 bullet(
                     f"{title}, {100 * point[2]:g} % of the weights, {ARMS[point[1]]}: "
-                    f"{spread(differences(rows, point), '+')} points from the whole network of the same "
-                    f"seed, trained in {spread(times(rows, point))} of its time."
+                    f"{with_interval(differences(rows, point), 2, '+')} points from the whole network of the "
+                    f"same seed, trained in {with_interval(times(rows, point), 2)} of its time."
                 )
             )
     return "\n".join(lines)

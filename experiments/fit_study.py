@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from study import Campaign, Given, Key, Row, carry_out
-from study_tables import STUDIES, bullet, filled, interval, paragraph, rows_of, write_pages
+from study_tables import STUDIES, bullet, filled, paragraph, rows_of, with_interval, write_pages
 
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
@@ -165,7 +165,6 @@ def table(rows: Mapping[Key, Row], task: str) -> str:
             mine = [row for key, row in rows.items() if key[:-1] == (task, arm, place)]
             if not mine:
                 continue
-            right, integers = (interval([row[name] for row in mine]) for name in ("float", "integers"))
             lines.append(
                 [
                     title,
@@ -173,15 +172,10 @@ def table(rows: Mapping[Key, Row], task: str) -> str:
                     str(len(mine)),
                     ", ".join(f"{value:,}" for value in sorted({row["takes"][budget] for row in mine})),
                     *(f"{np.mean([row[name] for row in mine]):,.0f}" for name in ("synapses", "operations")),
-                    _shown(*right),
-                    _shown(*integers),
+                    *(with_interval([row[name] for row in mine], 2) for name in ("float", "integers")),
                 ]
             )
     return rows_of(head, lines)
-
-
-def _shown(mean: float, half: float, sign: str = "") -> str:
-    return f"{mean:{sign}.2f}" if np.isnan(half) else f"{mean:{sign}.2f} ± {half:.2f}"
 
 
 def in_short(rows: Mapping[Key, Row]) -> str:
@@ -197,7 +191,7 @@ def in_short(rows: Mapping[Key, Row]) -> str:
             continue
         most = max(fitted[seed]["takes"][budget] for seed in seeds)
         against = {
-            name: _shown(*interval([fitted[seed]["float"] - other[seed]["float"] for seed in seeds]), "+")
+            name: with_interval([fitted[seed]["float"] - other[seed]["float"] for seed in seeds], 2, "+")
             for name, other in (("the whole network", whole), ("that size from scratch", chance))
         }
         before = min(whole[seed]["takes"][budget] for seed in seeds)

@@ -13,10 +13,10 @@ from study_tables import (
     bullet,
     compare,
     filled,
-    interval,
     judged_together,
     paragraph,
     rows_of,
+    with_interval,
     write_pages,
 )
 
@@ -113,8 +113,8 @@ def table(rows: Rows, task: str, family: Family[Key]) -> str:
                 ARMS[point[1]],
                 str(len(figures["float"])),
                 f"{np.mean(figures['synapses']):,.0f}",
-                "{:,.0f} ± {:,.0f}".format(*interval(figures["operations"])),
-                "{:.1f} ± {:.1f}".format(*interval(figures["float"])),
+                with_interval(figures["operations"], 0),
+                with_interval(figures["float"]),
                 "" if loss is None else f"{loss.mean:+.1f} ± {loss.half:.1f}",
                 family.marked(point) if point in family.comparisons else "",
                 f"{np.mean(figures['integers']):.1f}",

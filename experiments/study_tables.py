@@ -88,6 +88,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), half
 
 
+def with_interval(values: Sequence[float], decimals: int = 1, sign: str = "") -> str:
+    """Return mean and half the 95 % interval; of one value itself. A sign may be asked for by `+`."""
+    mean, half = interval(values)
+    said = f"{mean:{sign},.{decimals}f}"
+    return said if len(values) == 1 else f"{said} ± {half:,.{decimals}f}"
+
+
 def signed_interval(values: Sequence[float]) -> str:
     """Return mean and half the 95 % interval of differences."""
     return "{:+.2f} ± {:.2f}".format(*interval(values))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from study import Campaign, Row, carry_out
-from study_tables import STUDIES, filled, interval, rows_of, write_pages
+from study_tables import STUDIES, filled, rows_of, with_interval, write_pages
 
 from toolchain.fidelity import Comparison
 from toolchain.fidelity.outputs import OutputErrors
@@ -171,7 +171,7 @@ def errors(rows: list[Row]) -> str:
                 NAMES[task],
                 str(len(mine)),
                 f"{mine[0]['persistence_rmse']:.3f}",
-                *(with_interval(each, digits=3) for each in stages),
+                *(with_interval(each, 3) for each in stages),
                 f"{sum(row['spike_f1'] for row in mine) / len(mine):.3f}",
                 on_lava(mine),
             ]
@@ -218,14 +218,6 @@ def arrow(pairs: list[list[float]]) -> str:
         return "-"
     before, after = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
     return f"{before:,.0f} -> {after:,.0f} ({100 * after / before:.0f} %)"
-
-
-def with_interval(values: list[float], digits: int = 1) -> str:
-    """Return mean and half the 95 % interval; of one seed the value alone."""
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    mean, half = interval(values)
-    return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def of_tasks(rows: list[Row], figure: str = "task") -> list[tuple[str, list[Row]]]:
