@@ -23,7 +23,7 @@ from nir_tasks import (
 from study import Campaign, carry_out
 from study_tables import STUDIES, filled, paragraph, rows_of, write_pages
 
-MEASURED_ON = "2026-11-26, 2 cores and 24 GiB"
+MEASURED_ON = "2026-11-28, 2 cores and 24 GiB"
 BRAILLE_PUBLISHED = "snnTorch 95.0, Norse 94.3, SpiNNaker2 85.0, Spyx 84.3, Nengo 55.7, Lava 48.6"
 SUBTRACT_PUBLISHED = "SpiNNaker2 93.6, snnTorch 92.1, Xylo 85.7, Rockpool 71.4"
 NMNIST_PUBLISHED = "sinabs 98.5, Lava 98.15"
