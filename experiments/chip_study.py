@@ -65,7 +65,7 @@ def spread(graph: Graph) -> float:
 
 
 def hrsnn(seed: int) -> Row:
-    """Train the network of the demo and put it on every chip, unpruned and pruned."""
+    """Train the network of an empty experiment file and put it on every chip, unpruned and pruned."""
     with tempfile.TemporaryDirectory() as folder:
         trained: TrainedRun = train(Experiment(seed=seed), Path(folder) / "run")
     row: Row = {}
@@ -92,8 +92,8 @@ def vgg(seed: int) -> Row:
     for arm in ("dense", "pruned"):
         network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
         network.input_code = InputCode(16.0, 5)
-        options = ScaOptions(sparsity=0.75, masking=Masking.STRICT, gradient_batches=1)
-        pruning = ChannelPruning(network, options)
+        strict = ScaOptions(sparsity=0.75, masking=Masking.STRICT, gradient_batches=1)
+        pruning = ChannelPruning(network, strict)
         callbacks = (pruning,) if arm == "pruned" else ()
         fit(network, images.train, images.train_labels, options, seed=seed, callbacks=callbacks)
         small = pruning.compact(network) if arm == "pruned" else network

@@ -68,8 +68,9 @@ def build(task: Task, variant: str, seed: int) -> Network:
     """Return the untrained network of a variant; the weights of a seed are those of every variant."""
     network = build_hrsnn(task.shape, np.random.default_rng([seed, 0]), readout=task.readout)
     network.input_code = task.input_code
+    decode: Any = network.synapses["decode"]
     with torch.no_grad():
-        network.synapses["decode"].weight.mul_(task.decode)
+        decode.weight.mul_(task.decode)
     plain = network.layer("hidden")
     options: Options = {"dv": plain.dv.clone(), "vth": plain.vth.clone(), **VARIANTS[variant](plain)}
     hidden = CubaLif(plain.size, du=1.0, bias=task.shape.bias, slope=SLOPE, **options)

@@ -27,7 +27,7 @@ WINDOW, WINDOWS, JUDGED, STARTS, HORIZON = 16, 1280, 512, 100, 100
 SPLIT = 23
 """A split of the digits that no other study uses."""
 Part = Literal["validation", "test"]
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
 Figures = dict[str, float]
 Predict = Callable[[Floats], Floats]
 

@@ -196,7 +196,8 @@ def sinabs_spikes(path: Path, x: np.ndarray, floor: float) -> dict[str, np.ndarr
             weight, bias = (torch.tensor(each, dtype=torch.float64) for each in (node.weight, node.bias))
         match node:
             case nir.Conv2d():
-                sent = functional.conv2d(sent, weight, bias, tuple(node.stride), tuple(node.padding))
+                stride, padding = (np.asarray(each).tolist() for each in (node.stride, node.padding))
+                sent = functional.conv2d(sent, weight, bias, stride, padding)
             case nir.Affine():
                 sent = functional.linear(sent, weight, bias)
             case nir.SumPool2d():

@@ -49,13 +49,19 @@ def _strict(study: Study) -> str:
         difference of the two in accuracy is {_pair(study, STRICT, "published")}."""
 
 
+def sparsity_of(arm: str) -> float:
+    """Return the share of the channels that an arm prunes."""
+    options = ARMS[arm]
+    return 0.0 if options is None else options.sparsity
+
+
 def _faithful(study: Study) -> str:
     faithful = "recommended, faithful"
     return f"""
         **Strict and faithful masks.** The difference is {_pair(study, STRICT, faithful)} at
         {100 * SPARSITY:.0f} %, where the faithful mask saves more operations ({_fewer(study, faithful)} times
         fewer at full width), and {_pair(study, MILD, "recommended at 0.7, faithful")} at
-        {100 * ARMS[MILD].sparsity:.0f} %."""
+        {100 * sparsity_of(MILD):.0f} %."""
 
 
 def _regrowth(study: Study) -> str:
@@ -112,7 +118,7 @@ def _before_training(study: Study) -> str:
 def _integers(study: Study) -> str:
     said: list[str] = []
     for arm in (MILD, STRICT):
-        lost, share = study.integers(FULL, arm), 100 * ARMS[arm].sparsity
+        lost, share = study.integers(FULL, arm), 100 * sparsity_of(arm)
         said.append(f"{lost.mean():+.2f} points (worst seed {lost.min():+.2f}) at {share:.0f} %")
     return f"""
         **Integers** of the strict networks at full width differ from their real numbers by

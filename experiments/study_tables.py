@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -109,7 +109,8 @@ def compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparis
     # Differences of real numbers that are equal but for their last digits have no spread to test with.
     if np.ptp(paired) <= 1e-9 * np.abs(paired).max(initial=0):
         return Comparison(mean, half, float(mean == 0))
-    return Comparison(mean, half, float(stats.ttest_1samp(paired, 0).pvalue))
+    result: Any = stats.ttest_1samp(paired, 0)
+    return Comparison(mean, half, float(result.pvalue))
 
 
 def judged_together(comparisons: Mapping[Key, Comparison]) -> Family[Key]:
