@@ -55,6 +55,7 @@ def _cycle(times: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     return held
 
 
+@pytest.mark.slow
 def test_a_few_runs_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     held = _cycle(3, monkeypatch)
     assert held[-1]["files"] == held[0]["files"]

@@ -205,6 +205,7 @@ def test_a_second_name_elsewhere_does_no_harm(build: Build, tmp_path: Path) -> N
         Build.load(tmp_path / "build")
 
 
+@pytest.mark.slow
 def test_builds_are_read_whole_beside_a_writer(
     build: Build, tmp_path: Path, rng: np.random.Generator
 ) -> None:

@@ -161,6 +161,7 @@ def test_living_channels_are_trained_in_half_precision(rng: np.random.Generator)
     assert all(parameter.dtype is torch.float32 for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_as_well_in_half_precision() -> None:
     digits = as_pictures(load_digits(0.3, 0))
     right: dict[Autocast, list[float]] = {each: [] for each in Autocast}

@@ -121,6 +121,7 @@ def test_an_attribute_that_does_not_exist_is_an_attribute_error() -> None:
         _ = toolchain.nothing
 
 
+@pytest.mark.slow
 def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
     network = small_vgg()
     still = images(network, 6).float()

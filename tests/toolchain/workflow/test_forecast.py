@@ -75,6 +75,7 @@ def test_the_filter_is_an_exponential_mean(rng: np.random.Generator) -> None:
     assert states_of_spikes(spikes, 4, (7.0,))[:, -1] == pytest.approx(by_hand)
 
 
+@pytest.mark.slow
 def test_integers_predict_like_the_float_network(rng: np.random.Generator) -> None:
     code = SeriesCode(1, steps=10, bits=8)
     calibration = code.encode_all(WAVE[:800].reshape(8, 100, 1), rng)

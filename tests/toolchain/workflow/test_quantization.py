@@ -115,6 +115,7 @@ def test_training_with_the_integers_repairs_a_build_and_keeps_it_exact(
     assert judged[1] > judged[0]
 
 
+@pytest.mark.slow
 def test_wide_weights_train_and_run_as_two_synapses(rng: np.random.Generator, samples: Stimulus) -> None:
     build = _build(rng, samples, weight_bits=13)
     assert any(node.name.endswith(".coarse") for node in build.fixed_graph.synapses)

@@ -294,6 +294,7 @@ def _series(result: Any) -> list[Tensor]:
             return [each for value in result for each in _series(value)]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_read_outs_rank_the_classes_as_the_module_does_or_are_named(seed: int) -> None:
