@@ -14,6 +14,8 @@ WIDTH = 100
 REPOSITORY = Path(__file__).parents[1]
 STUDIES = REPOSITORY / "docs" / "studies"
 FIRST_PAGE = REPOSITORY / "README.md"
+_TOGETHER = "\0"
+"""Stands for a space at which no line ends."""
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -154,14 +156,18 @@ def counted(n: int) -> str:
 
 
 def paragraph(text: str, indent: str = "") -> str:
-    """Return a text of any layout as a paragraph of the page."""
-    return textwrap.fill(
-        " ".join(text.split()),
+    """Return a text of any layout as a paragraph of the page.
+
+    A percent sign stays with its number: a line that begins with one is a comment of the page's format.
+    """
+    wrapped = textwrap.fill(
+        " ".join(text.split()).replace(" %", f"{_TOGETHER}%"),
         WIDTH,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return wrapped.replace(_TOGETHER, " ")
 
 
 def bullet(text: str) -> str:

@@ -95,6 +95,13 @@ def test_prose_is_wrapped(repository: Path) -> None:
             assert not prose or len(line) <= _WIDTH, f"{page.relative_to(repository)}: {line}"
 
 
+def test_no_line_of_prose_is_taken_for_a_comment(repository: Path) -> None:
+    """The site leaves out lines that begin with a percent sign."""
+    for page in _documents(repository):
+        for line in _outside_of_fences(page):
+            assert not line.lstrip().startswith("%"), f"{page.relative_to(repository)}: {line}"
+
+
 def test_every_page_stands_in_the_table_of_contents(repository: Path) -> None:
     docs = repository / "docs"
     pages = {path.relative_to(docs) for path in docs.rglob("*.md")}
