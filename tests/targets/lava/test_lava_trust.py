@@ -183,7 +183,7 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(
     killed: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], cwd=repository)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not any(_steps_of(job) for job in tmp_path.iterdir()):
         time.sleep(0.05)
     (child,) = (
@@ -196,6 +196,7 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(
         os.killpg(child[0], signal.SIGSTOP)
     parent.kill()
     parent.wait()
+    deadline = time.monotonic() + 60
     if killed != "the command":
         os.killpg(child[0], signal.SIGKILL)
         while not _group_is_gone(child[0]) and time.monotonic() < deadline:
