@@ -190,6 +190,29 @@ def _inputs(budgets: Budgets) -> str:
     )
 
 
+def _alike(budgets: Budgets) -> str:
+    arm, pool = "unpruned, homogeneous", "unpruned"
+    said: list[str] = []
+    for task, epochs in budgets.places:
+        difference = budgets.paired(task, arm, pool, epochs, TASKS[task][1])
+        if difference is not None:
+            more, seeds = (
+                _ratio(budgets, task, arm, pool, epochs),
+                len(budgets.values(task, arm, epochs, "operations")),
+            )
+            said.append(
+                f"{difference.mean:+.1f} ± {difference.half:.1f} on {place_of(task, epochs)}, at {more:.2f} "
+                f"times the operations ({seeds} seeds)"
+            )
+    return (
+        f"""**Neurons that are all alike, with a time constant that was chosen**, minus the heterogeneous
+        pool, both unpruned: {"; ".join(said)}. What the first study says for heterogeneous neurons is against
+        neurons whose time constant nobody chose."""
+        if said
+        else ""
+    )
+
+
 def _ratio(budgets: Budgets, task: str, first: str, second: str, epochs: int) -> float:
     means = [np.mean([*budgets.values(task, arm, epochs, "operations").values()]) for arm in (first, second)]
     return float(means[0] / means[1])
@@ -197,7 +220,7 @@ def _ratio(budgets: Budgets, task: str, first: str, second: str, epochs: int) ->
 
 def in_short(budgets: Budgets) -> str:
     """Return the findings, each with its figures."""
-    findings = (_default(budgets), _inputs(budgets))
+    findings = (_default(budgets), _inputs(budgets), _alike(budgets))
     return "\n".join(bullet(each) for each in findings if each)
 
 

@@ -179,7 +179,9 @@ def _iterations(study: Study) -> str:
 def _heterogeneity(study: Study) -> str:
     alike = "unpruned, homogeneous"
     return f"""
-        **Heterogeneity pays** on these two tasks: unpruned by {_pair(study, "unpruned", alike)}, while LNP
+        **Heterogeneity pays** on these two tasks, against neurons whose time constant nobody chose (with one
+        that was chosen they are [not shown to be worse](#equal-budgets)): unpruned by
+        {_pair(study, "unpruned", alike)}, while LNP
         with neurons that are all alike differs by {_to_lnp(study, "LNP, homogeneous")}. It needs more
         operations in all: {_times(study, "unpruned", alike, ALL)} times as many unpruned and
         {_times(study, "LNP", "LNP, homogeneous", ALL)} times under LNP (four tasks)."""
