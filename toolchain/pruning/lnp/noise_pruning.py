@@ -345,7 +345,10 @@ def _with_last_inputs(probabilities: Floats, targets: NDArray[np.int64]) -> Floa
     """Return the probabilities with which synapses stay if no neuron loses all of its inputs."""
     gone = np.log(np.maximum(1 - probabilities, _TINY))
     share = probabilities / np.maximum(np.bincount(targets, probabilities), _TINY)[targets]
-    return np.minimum(probabilities + share * np.exp(np.bincount(targets, gone))[targets], 1.0)
+    with np.errstate(under="ignore"):
+        # The chance that a neuron with many inputs loses all of them is zero, whatever its exponent.
+        lost = np.exp(np.bincount(targets, gone))
+    return np.minimum(probabilities + share * lost[targets], 1.0)
 
 
 def compensated_betas(pool: RecurrentPool, coupling: Floats, draw: Draw, *, dt_ms: float) -> Floats:
