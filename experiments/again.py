@@ -66,10 +66,10 @@ def measured(key: Key, given: Given) -> Row:
     needed = {need: rows[need] for need in campaign.needs(wanted)}
     row = measure_point(str(campaign.script), wanted, Given(given.data, given.work, needed))
     before, after = (dict(leaves(each)) for each in (rows[wanted], row))
-    shared = [each for each in before if each in after and each not in campaign.fields]
-    moved = {each: (before[each], after[each]) for each in shared if before[each] != after[each]}
+    published = [each for each in before if each not in (*campaign.fields, "measured_by")]
+    moved = {each: (before[each], after.get(each)) for each in published if before[each] != after.get(each)}
     return {
-        "figures": len(shared),
+        "figures": len(published),
         "moved": moved,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}",

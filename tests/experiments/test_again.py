@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -36,3 +36,20 @@ def test_a_figure_moves_by_a_part_of_itself_and_an_answer_by_all(again: ModuleTy
     assert again.distance(100, 90) == pytest.approx(0.1)
     assert again.distance(True, False) == float("inf")
     assert again.distance(True, 1.0) == float("inf")
+
+
+def test_a_figure_that_is_there_no_more_has_moved_and_is_shown(
+    again: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key, row = ("digits", 0), {"task": "digits", "seed": 0, "float": 91.5, "cores": 2, "seconds": 1.0}
+    campaign = SimpleNamespace(
+        script=tmp_path, fields=("task", "seed"), rows=lambda: {key: row}, needs=lambda _: ()
+    )
+    monkeypatch.setattr(again, "campaign_of", lambda _: campaign)
+    monkeypatch.setattr(again, "measure_point", lambda *_: {"float": 91.5, "seconds": 9.0})
+    given = again.Given(tmp_path, tmp_path)
+    measured = again.measured(("lnp", "digits, 0"), given)
+    assert (measured["figures"], measured["moved"]) == (2, {"cores": (2, None)})
+    assert "| 1 of 2 | cores: 2 to None |" in again.table(
+        [{"study": "lnp", "point": "digits, 0", **measured}]
+    )

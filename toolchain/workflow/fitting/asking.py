@@ -87,8 +87,8 @@ class FitQuestion:
         if section.per_neuron:
             limits["threshold_profiles"] = chip.threshold_profiles
         limited = {name: most for name, most in limits.items() if most and getattr(section, name) is None}
-        count = len(self.build(network).fixed_graph.populations)
-        if not limited or count < 2:
+        count = len(self.build(network).fixed_graph.populations) if limited else 0
+        if count < 2:
             return ()
         shares = (lambda most: most - (count - 1), lambda most: most // count)
         return tuple(
